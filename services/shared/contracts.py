@@ -1,0 +1,220 @@
+"""The record of each stage: RawPage -> Extraction | Rejection -> Article -> Decision.
+
+All records are frozen and keyword-only and hold no connection. Times are aware datetimes. What a
+page does not state (its date, its address, its authors) is None or empty, never a guess.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+from services.shared.errors import InvalidMessage
+
+SCHEMA_VERSION = 1
+
+Lane = Literal["live", "bulk", "replay"]
+LANES: tuple[Lane, ...] = get_args(Lane)
+
+RejectionReason = Literal[
+    "block_page",  # captcha, "enable JavaScript", access denied
+    "consent_page",  # a cookie wall in place of the article
+    "empty_body",  # no bytes, or white space only
+    "http_error",  # the server answered with a status of 400 or more
+    "no_text",  # HTML, but nothing in it reads as text
+    "not_article",  # a home, section, tag, search or gallery page
+    "paywall",  # only the teaser of a paid article
+    "soft_404",  # "not found" with status 200
+    "too_large",  # more bytes than `max_body_bytes`
+    "too_short",  # too little text to be an article
+    "unsupported_type",  # not HTML or text: an image, PDF, archive, program
+]
+REJECTION_REASONS: tuple[RejectionReason, ...] = get_args(RejectionReason)
+
+DeadLetterReason = Literal[
+    "body_missing",  # the queue knew the page, but its body was gone
+    "error",  # the worker's code raised; the traceback tells
+    "invalid_message",  # the stored raw page could not be decoded
+    "memory_limit",  # the page needed more memory than `page_memory_limit_mb`
+    "not_storable",  # Postgres refused the row for what it contains
+    "time_limit",  # the page took longer than `page_time_limit_s`
+    "worker_lost",  # the worker process died or hung each time it tried
+]
+DEAD_LETTER_REASONS: tuple[DeadLetterReason, ...] = get_args(DeadLetterReason)
+
+DecisionStatus = Literal[
+    "created",  # a new article
+    "duplicate",  # a new article row whose text another article had first
+    "updated",  # the article has a new version
+    "unchanged",  # the article is stored already, with this very content
+    "outdated",  # the stored article was fetched later than this page
+    "rejected",  # counted with its reason
+    "dead_letter",  # failed for good; kept with its body, to be replayed
+]
+DECISION_STATUSES: tuple[DecisionStatus, ...] = get_args(DecisionStatus)
+
+Precision = Literal["second", "minute", "day", "month", "year"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPage:
+    """A page as received, before anything is read from it.
+
+    `origin` says where it came from in words a person can follow: the feed's address or the
+    imported file (`seeds/000.txt`, `pages.warc.gz#12` for the 12th record).
+    """
+
+    body: bytes
+    origin: str
+    requested_url: str | None = None
+    final_url: str | None = None
+    fetched_at: datetime | None = None
+    status: int | None = None
+    #: Lower-case names; only those that matter to extraction (content-type, content-language ...).
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Name of the source in `sources.yaml`.
+    source: str | None = None
+    feed_url: str | None = None
+    #: What the feed said of this link: the last witness for these fields.
+    feed_title: str | None = None
+    feed_published_at: datetime | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Return the address after redirects, or the one asked for."""
+        return self.final_url or self.requested_url
+
+    @property
+    def capture_sha256(self) -> bytes:
+        """Return the 32-byte address of the body in the captures."""
+        return hashlib.sha256(self.body).digest()
+
+    @property
+    def id(self) -> str:
+        """Return 32 hex digits, the same for the same bytes under the same addresses."""
+        parts = (self.requested_url or "", self.final_url or "", self.capture_sha256.hex())
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A reader's comment, kept apart from the article's text; age as written ("منذ 8 أشهر")."""
+
+    text: str
+    author: str | None = None
+    age: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What the extractor read from a capture.
+
+    `text` holds paragraphs separated by one empty line, headings marked with `## `.
+    `witnesses` names for each filled field what it was taken from: json_ld, meta, microdata,
+    visible, text, feed, url, detected.
+    """
+
+    title: str | None
+    text: str
+    authors: tuple[str, ...] = ()
+    language: str | None = None  # BCP 47 primary subtag, such as "ar"
+    published_at: datetime | None = None
+    published_at_precision: Precision | None = None
+    published_at_seen: str | None = None  # the date as written, also where it names no instant
+    modified_at: datetime | None = None
+    canonical_url: str | None = None
+    site_name: str | None = None
+    section: str | None = None
+    dateline: str | None = None
+    description: str | None = None
+    image_url: str | None = None
+    tags: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    witnesses: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A normal, counted refusal. `detail` is for a person: what was seen."""
+
+    reason: RejectionReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """An extraction made fit to store: strings Postgres can hold, addresses and keys settled."""
+
+    extraction: Extraction
+    #: Address to show and fetch; `urn:sha256:...` for a document that has none.
+    url: str
+    #: Identity of the article (`urls.key`), unique in the store.
+    normalized_url: str
+    #: 32 bytes: hash of the normalised tokens of the text; equal for exact duplicates.
+    text_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Why a raw page failed for good."""
+
+    reason: DeadLetterReason
+    detail: str = ""
+    traceback: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What became of a raw page in the store."""
+
+    page_id: str
+    status: DecisionStatus
+    article_id: int | None = None
+    duplicate_of: int | None = None
+
+
+Result = Article | Rejection | DeadLetter
+
+
+def encode(page: RawPage) -> bytes:
+    """Return the page as one line of JSON followed by its body as it was received."""
+    header = {
+        "schema_version": SCHEMA_VERSION,
+        "origin": page.origin,
+        "requested_url": page.requested_url,
+        "final_url": page.final_url,
+        "fetched_at": page.fetched_at and page.fetched_at.isoformat(),
+        "status": page.status,
+        "headers": dict(page.headers),
+        "source": page.source,
+        "feed_url": page.feed_url,
+        "feed_title": page.feed_title,
+        "feed_published_at": page.feed_published_at and page.feed_published_at.isoformat(),
+    }
+    # ASCII JSON carries even a lone surrogate, and never a raw newline.
+    return json.dumps(header).encode("ascii") + b"\n" + page.body
+
+
+def decode(message: bytes) -> RawPage:
+    """Return the raw page that `encode` was given.
+
+    Raises:
+        InvalidMessage: the bytes are not such a message, or of another schema version.
+    """
+    header, newline, body = message.partition(b"\n")
+    if not newline:
+        raise InvalidMessage("a raw page has a header line, but this message has no newline")
+    try:
+        fields = json.loads(header)
+        version = fields.pop("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InvalidMessage(f"raw page of schema version {version!r}, not {SCHEMA_VERSION}")
+        for name in ("fetched_at", "feed_published_at"):
+            fields[name] = fields[name] and datetime.fromisoformat(fields[name])
+        return RawPage(body=body, **fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidMessage(f"not a raw page: {error}") from error

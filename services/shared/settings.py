@@ -1,0 +1,100 @@
+"""All settings of all processes: one frozen, typed object, read once at the entry point.
+
+Each is an environment variable of the name given (secrets also as NAME_FILE, a file that holds the
+value). Defaults work on one small machine.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.shared.errors import RasidError
+
+MIB = 1024 * 1024
+SECRET_NAMES = ("DATABASE_URL", "REDIS_URL", "REDIS_BODIES_URL")
+
+
+class Settings(BaseSettings):
+    """Settings of every process; see docs/ops.md for what to change when."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    # Where things are. Without them the embedded servers in `state_dir` are used.
+    database_url: Annotated[str | None, Field(alias="DATABASE_URL")] = None
+    redis_url: Annotated[str | None, Field(alias="REDIS_URL")] = None
+    #: Redis for page bodies; by default the next database of REDIS_URL's server.
+    redis_bodies_url: Annotated[str | None, Field(alias="REDIS_BODIES_URL")] = None
+    state_dir: Annotated[Path, Field(alias="RASID_STATE")] = Path(".rasid")
+    sources_file: Annotated[Path, Field(alias="RASID_SOURCES")] = Path("sources.yaml")
+    log_level: Annotated[str, Field(alias="LOG_LEVEL")] = "INFO"
+    log_format: Annotated[str, Field(alias="RASID_LOG_FORMAT", pattern="^(auto|json|console)$")] = "auto"
+
+    # Worker.
+    concurrency: Annotated[int, Field(alias="RASID_CONCURRENCY", ge=1)] = os.cpu_count() or 1
+    #: Interrupts the page and makes it a dead letter (`time_limit`).
+    page_time_limit_s: Annotated[float, Field(alias="RASID_PAGE_TIME_LIMIT_S", gt=0)] = 20.0
+    #: Kills the process that runs a task of up to 10 pages; for code that no alarm interrupts.
+    task_time_limit_s: Annotated[float, Field(alias="RASID_TASK_TIME_LIMIT_S", gt=0)] = 60.0
+    page_memory_limit_mb: Annotated[int, Field(alias="RASID_PAGE_MEMORY_LIMIT_MB", ge=256)] = 1024
+    max_attempts: Annotated[int, Field(alias="RASID_MAX_ATTEMPTS", ge=1)] = 3
+    max_body_bytes: Annotated[int, Field(alias="RASID_MAX_BODY_BYTES", ge=1024)] = 20 * MIB
+
+    # Queue: producers pause above the high-water mark until the low-water mark.
+    queue_max_pages: Annotated[int, Field(alias="RASID_QUEUE_MAX_PAGES", ge=10)] = 20_000
+    queue_max_mb: Annotated[int, Field(alias="RASID_QUEUE_MAX_MB", ge=16)] = 1024
+    queue_max_age_s: Annotated[float, Field(alias="RASID_QUEUE_MAX_AGE_S", gt=0)] = 6 * 3600.0
+    #: A page pending longer than this without a result is sent again. Above
+    #: task_time_limit_s x 2, or pages still being worked on are done twice (harmless, but waste).
+    requeue_after_s: Annotated[float, Field(alias="RASID_REQUEUE_AFTER_S", gt=0)] = 180.0
+    reconcile_every_s: Annotated[float, Field(alias="RASID_RECONCILE_EVERY_S", gt=0)] = 15.0
+
+    # Crawler.
+    user_agent: Annotated[str, Field(alias="RASID_USER_AGENT")] = (
+        "Rasid/0.1 (media monitoring; set RASID_USER_AGENT to say who runs this)"
+    )
+    #: Off only where the pages to crawl are on this machine: demo and tests.
+    public_addresses_only: Annotated[bool, Field(alias="RASID_PUBLIC_ADDRESSES_ONLY")] = True
+
+    @property
+    def bodies_url(self) -> str:
+        """Return where page bodies are kept: REDIS_BODIES_URL, else REDIS_URL's next database.
+
+        Raises:
+            RasidError: REDIS_URL is not set.
+        """
+        if self.redis_bodies_url:
+            return self.redis_bodies_url
+        if not self.redis_url:
+            raise RasidError("REDIS_URL is not set")
+        parts = urlsplit(self.redis_url)
+        if parts.scheme == "unix" or parts.scheme == "redis+socket":
+            raise RasidError("REDIS_URL is a unix socket: set REDIS_BODIES_URL as well")
+        database = int(parts.path.strip("/") or 0)
+        return urlunsplit(parts._replace(path=f"/{database + 1}"))
+
+
+def load(**overrides: object) -> Settings:
+    """Read the environment (and NAME_FILE for secrets); `overrides` win.
+
+    Raises:
+        RasidError: a value is not valid; the message names the variable.
+    """
+    secrets: dict[str, object] = {}
+    for name in SECRET_NAMES:
+        path = os.environ.get(f"{name}_FILE")
+        if path and name not in os.environ:
+            try:
+                secrets[name.lower()] = Path(path).read_text("utf-8").strip()
+            except OSError as error:
+                raise RasidError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
+    try:
+        return Settings(**{**secrets, **overrides})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
+        )
+        raise RasidError(f"settings: {problems}") from error
