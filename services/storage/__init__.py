@@ -1,0 +1,136 @@
+"""The only code that speaks SQL: connections, named queries, and which errors are transient."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from psycopg import errors as pg
+
+from services.shared.errors import NotMigrated, TransientError
+
+HERE = Path(__file__).parent
+NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+#: Errors after which the very same statement may succeed later: server away, restarting, full,
+#: read-only, out of connections, or two writers in each other's way.
+TRANSIENT = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    pg.ReadOnlySqlTransaction,
+)
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+class Queries:
+    """The named queries of one .sql file, as attributes."""
+
+    def __init__(self, name: str) -> None:
+        """Read `sql/NAME.sql`: each query follows a line `-- name: its_name`."""
+        self._name = name
+        parts = NAME.split((HERE / "sql" / f"{name}.sql").read_text("utf-8"))
+        self._queries = {
+            key: sql.strip().encode() for key, sql in zip(parts[1::2], parts[2::2], strict=True)
+        }
+
+    def __getattr__(self, key: str) -> bytes:
+        """Return the query's text."""
+        try:
+            return self._queries[key]
+        except KeyError:
+            raise AttributeError(f"no query {key!r} in sql/{self._name}.sql") from None
+
+
+@cache
+def queries(name: str) -> Queries:
+    """Return the named queries of `sql/NAME.sql`, read once."""
+    return Queries(name)
+
+
+@contextmanager
+def transient_errors() -> Iterator[None]:
+    """Turn the driver's transient errors into TransientError, with the cause chained."""
+    try:
+        yield
+    except TRANSIENT as error:
+        reason = str(error).strip().splitlines()
+        raise TransientError(f"Postgres: {reason[0] if reason else type(error).__name__}") from error
+
+
+def open_connection(database_url: str) -> Connection:
+    """Return a connection in UTC, whatever the schema's state.
+
+    Raises:
+        TransientError: the server cannot be reached or refuses.
+    """
+    with transient_errors():
+        return psycopg.connect(
+            database_url,
+            connect_timeout=10,
+            application_name="rasid",
+            options="-c timezone=UTC",
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+
+
+def connect(database_url: str) -> Connection:
+    """Return a connection to a database whose schema fits this code.
+
+    Raises:
+        TransientError: the server cannot be reached or refuses.
+        NotMigrated: the schema is missing, older or newer.
+    """
+    from services.storage import migrate  # noqa: PLC0415 - migrate needs open_connection
+
+    connection = open_connection(database_url)
+    try:
+        with transient_errors():
+            there = migrate.version(connection)
+        connection.rollback()
+        if there != migrate.latest():
+            raise NotMigrated(
+                f"the database's schema is at version {there}, this code needs "
+                f"{migrate.latest()}: run `rasid migrate`"
+                if there < migrate.latest()
+                else f"the database's schema is at version {there}, newer than this code "
+                f"({migrate.latest()}): install the newer Rasid"
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Database:
+    """One process's connection: opened when first needed, opened again after it broke."""
+
+    def __init__(self, database_url: str) -> None:
+        """Remember where the database is; nothing is opened yet."""
+        self._url = database_url
+        self._connection: Connection | None = None
+
+    def connection(self) -> Connection:
+        """Return a live connection; a broken one is replaced.
+
+        Raises:
+            TransientError: the server cannot be reached or refuses.
+        """
+        if self._connection is not None:
+            try:
+                self._connection.execute(b"select 1")
+                self._connection.rollback()
+            except psycopg.Error:
+                self.close()
+        if self._connection is None:
+            self._connection = connect(self._url)
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

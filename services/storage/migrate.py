@@ -1,0 +1,88 @@
+"""Apply the numbered migrations: append-only SQL files, one transaction each, in order."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from services.shared.errors import RasidError
+from services.storage import Connection, open_connection, queries, transient_errors
+
+FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+SQL = queries("migrate")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: its number, name, text, and the hash by which a later edit is noticed."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of the text, 64 hex digits."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Return all migrations this code has, in order."""
+    folder = Path(__file__).parent / "migrations"
+    files = sorted(path for path in folder.iterdir() if FILE_NAME.match(path.name))
+    return tuple(
+        Migration(int(path.name[:4]), path.stem, path.read_text("utf-8")) for path in files
+    )
+
+
+def latest() -> int:
+    """Return the schema version this code needs."""
+    return migrations()[-1].version
+
+
+def version(connection: Connection) -> int:
+    """Return the schema version of the database; 0 where there is none."""
+    row = connection.execute(SQL.exists).fetchone()
+    if row is None or not row[0]:
+        return 0
+    found = connection.execute(SQL.version).fetchone()
+    return int(str(found[0])) if found else 0
+
+
+def migrate(database_url: str) -> list[str]:
+    """Bring the database to the newest schema and return the names applied, oldest first.
+
+    Safe to run by several at once: an advisory lock lets one do the work.
+
+    Raises:
+        TransientError: the server cannot be reached.
+        RasidError: a migration that was applied has been edited since.
+    """
+    with open_connection(database_url) as connection, transient_errors():
+        connection.execute(SQL.lock)
+        connection.execute(SQL.create_table)
+        done = {int(str(v)): str(sha) for v, sha in connection.execute(SQL.applied)}
+        connection.commit()
+        applied = []
+        for migration in migrations():
+            if migration.version in done:
+                _check(migration, done[migration.version])
+                continue
+            with connection.transaction():
+                connection.execute(migration.sql.encode())
+                connection.execute(
+                    SQL.record, (migration.version, migration.name, migration.sha256)
+                )
+            applied.append(migration.name)
+        connection.execute(SQL.unlock)
+        return applied
+
+
+def _check(migration: Migration, sha256: str) -> None:
+    if migration.sha256 != sha256:
+        raise RasidError(
+            f"migration {migration.name} was edited after it had been applied to this database; "
+            "migrations are append-only: put the change into a new file"
+        )

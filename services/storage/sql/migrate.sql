@@ -1,0 +1,28 @@
+-- name: lock
+-- One migrator at a time; held by the session, so that each migration can commit on its own.
+select pg_advisory_lock(7216381540392);
+
+-- name: unlock
+select pg_advisory_unlock(7216381540392);
+
+-- name: exists
+select to_regclass('rasid_migrations.applied') is not null;
+
+-- name: create_table
+-- In a schema of its own, because the first migration creates the others.
+create schema if not exists rasid_migrations;
+create table if not exists rasid_migrations.applied (
+    version integer primary key,
+    name text not null,
+    sha256 text not null,
+    applied_at timestamptz not null default now()
+);
+
+-- name: applied
+select version, sha256 from rasid_migrations.applied;
+
+-- name: version
+select coalesce(max(version), 0) from rasid_migrations.applied;
+
+-- name: record
+insert into rasid_migrations.applied (version, name, sha256) values (%s, %s, %s);
