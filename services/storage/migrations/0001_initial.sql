@@ -17,12 +17,16 @@ create table rasid.sources (
     updated_at timestamptz not null default now()
 );
 
--- One address of a source that lists links.
+-- One address of a source that lists links. A sitemap index adds rows for its children.
 create table rasid.feeds (
     id bigint generated always as identity primary key,
     source text not null references rasid.sources (name) on update cascade,
     url text not null unique,
+    host text not null,
     kind text not null check (kind in ('feed', 'sitemap')),
+    parent_id bigint references rasid.feeds (id) on delete cascade,
+    depth smallint not null default 0, -- how many indexes lead to it
+    modified_at timestamptz, -- as its index says
     enabled boolean not null default true,
     poll_every_s double precision not null,
     next_fetch_at timestamptz not null default now(),
@@ -36,7 +40,17 @@ create table rasid.feeds (
     links_count integer not null default 0,
     created_at timestamptz not null default now()
 );
-create index feeds_due on rasid.feeds (next_fetch_at) where enabled;
+create index feeds_due on rasid.feeds (host, next_fetch_at) where enabled;
+
+-- Who works a host now (one crawler at a time), and whether it asked us to stay away. A killed
+-- crawler's lease runs out, and its links that were being fetched become due again.
+create table rasid.hosts (
+    name text primary key,
+    leased_by text,
+    leased_until timestamptz,
+    blocked_until timestamptz,
+    blocks_count integer not null default 0 -- one after the other, without an answer between
+);
 
 -- The frontier: what feeds list, stored before it is fetched, and what became of it.
 create table rasid.links (
@@ -44,23 +58,25 @@ create table rasid.links (
     normalized_url_sha256 bytea not null unique,
     normalized_url text not null,
     url text not null,
+    host text not null,
     source text not null references rasid.sources (name) on update cascade,
-    title text,
+    feed_id bigint references rasid.feeds (id) on delete set null, -- the first that listed it
+    title text, -- this and the two dates: as that feed says
     published_at timestamptz,
+    modified_at timestamptz,
     state text not null default 'due'
         check (state in ('due', 'fetching', 'fetched', 'failed', 'refused')),
     reason text,
     attempts_count integer not null default 0,
     next_fetch_at timestamptz not null default now(),
-    leased_until timestamptz,
     http_status smallint,
     final_url text,
     page_id text,
     first_seen_at timestamptz not null default now(),
     last_fetched_at timestamptz
 );
-create index links_due on rasid.links (next_fetch_at) where state = 'due';
-create index links_leased on rasid.links (leased_until) where state = 'fetching';
+create index links_due on rasid.links (host, next_fetch_at) where state = 'due';
+create index links_fetching on rasid.links (host) where state = 'fetching';
 create index links_page on rasid.links (page_id);
 
 -- Which feeds listed a link, and when first.
@@ -195,7 +211,7 @@ create table rasid.dead_letters (
     traceback text not null,
     attempts integer not null,
     failures_count integer not null default 1,
-    header jsonb,
+    header text,
     capture_sha256 bytea,
     first_failed_at timestamptz not null default now(),
     last_failed_at timestamptz not null default now(),
