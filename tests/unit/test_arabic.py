@@ -1,0 +1,71 @@
+"""Promises of services.shared.arabic and worker.fingerprint."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.shared import arabic
+from worker.fingerprint import text_sha256
+
+ONE_SPELLING = [
+    ("القوات الأمريكية", "القوات الأميركية", "القُوّاتُ الأَمريكيّة", "القوات الامريكيه"),
+    ("إلى أن قرأ الآية", "الى ان قرا الايه"),
+    ("محـــمد", "محمد"),
+    ("على", "علی", "علي"),
+    ("کتاب", "كتاب"),
+    ("مسؤول", "مسئول"),
+    ("هٰذا", "هذا"),
+    ("ﻛﺘﺎﺏ", "كتاب"),
+    ("١٬٢٣٤٫٥", "۱۲۳۴۵", "1,234.5", "१२३४५"),
+    ("می‌رود", "می\u200fرود", "میرود"),
+    ("ٱلله", "الله"),
+    ("Straße ÉTÉ", "strasse été", "STRASSE e\u0301te\u0301"),
+    ("עִבְרִית", "עברית"),
+]
+
+
+@pytest.mark.parametrize("spellings", ONE_SPELLING, ids=lambda spellings: spellings[0])
+def test_spellings_of_one_word_become_one(spellings: tuple[str, ...]) -> None:
+    """Hamza, marks, tatweel, ya, kaf, ta marbuta, digits and usual variants are folded."""
+    assert {arabic.normalize(spelling) for spelling in spellings} == {
+        arabic.normalize(spellings[0])
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("كتب", "كتاب"), ("گل", "کل"), ("कि", "के"), ("が", "か"), ("กา", "กี"), ("a.b", "ab")]
+    + [("1 2", "12"), ("سوريا", "روسيا"), ("한국", "한글")],
+)
+def test_different_words_stay_different(one: str, other: str) -> None:
+    """Letters and vowel signs that tell words apart are kept, in every script."""
+    assert arabic.tokens(one) != arabic.tokens(other)
+
+
+def test_tokens_are_words_or_characters() -> None:
+    """Words are runs of letters and digits; scripts without spaces count by character."""
+    assert arabic.tokens("قال: «لا»، 2,5% don't a_b") == ["قال", "لا", "25", "don", "t", "a", "b"]
+    assert arabic.tokens("東京タワー 한국 कि") == ["東", "京", "タ", "ワ", "ー", "한국", "कि"]
+    assert arabic.tokens(" \n،؟!") == []
+
+
+def test_text_hash_ignores_layout_and_spelling_but_not_words() -> None:
+    """The hash of exact duplicates does not see line breaks, punctuation or hamza."""
+    assert text_sha256("قالت أمريكا.\n\nانتهى") == text_sha256("قالت «اميركا» انتهي")
+    assert text_sha256("ab c") != text_sha256("a bc")
+    assert len(text_sha256("\ud800")) == 32
+
+
+@given(st.text(alphabet=st.characters()))
+def test_normalize_is_idempotent_and_total(text: str) -> None:
+    """Normal text stays as it is, whatever characters it is made of."""
+    once = arabic.normalize(text)
+    assert arabic.normalize(once) == once
+    assert "\u0640" not in once
+
+
+@given(st.text(alphabet="امريكنوبيسشت أإآىةئؤ\u064b\u0640\u200c", max_size=40))
+def test_arabic_normalization_is_idempotent(text: str) -> None:
+    """Folding one stem never leaves another to be folded."""
+    once = arabic.normalize(text)
+    assert arabic.normalize(once) == once
