@@ -180,34 +180,32 @@ class Decision:
 Result = Article | Rejection | DeadLetter
 
 
-def encode(page: RawPage) -> bytes:
-    """Return the page as one line of JSON followed by its body as it was received."""
-    header = {
-        "schema_version": SCHEMA_VERSION,
-        "origin": page.origin,
-        "requested_url": page.requested_url,
-        "final_url": page.final_url,
-        "fetched_at": page.fetched_at and page.fetched_at.isoformat(),
-        "status": page.status,
-        "headers": dict(page.headers),
-        "source": page.source,
-        "feed_url": page.feed_url,
-        "feed_title": page.feed_title,
-        "feed_published_at": page.feed_published_at and page.feed_published_at.isoformat(),
-    }
+def encode_header(page: RawPage) -> bytes:
+    """Return all of the page but its body, as one line of ASCII JSON."""
     # ASCII JSON carries even a lone surrogate, and never a raw newline.
-    return json.dumps(header).encode("ascii") + b"\n" + page.body
+    return json.dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "origin": page.origin,
+            "requested_url": page.requested_url,
+            "final_url": page.final_url,
+            "fetched_at": page.fetched_at and page.fetched_at.isoformat(),
+            "status": page.status,
+            "headers": dict(page.headers),
+            "source": page.source,
+            "feed_url": page.feed_url,
+            "feed_title": page.feed_title,
+            "feed_published_at": page.feed_published_at and page.feed_published_at.isoformat(),
+        }
+    ).encode("ascii")
 
 
-def decode(message: bytes) -> RawPage:
-    """Return the raw page that `encode` was given.
+def decode_header(header: bytes, body: bytes) -> RawPage:
+    """Return the raw page whose header and body these are.
 
     Raises:
-        InvalidMessage: the bytes are not such a message, or of another schema version.
+        InvalidMessage: the header is not one, or of another schema version.
     """
-    header, newline, body = message.partition(b"\n")
-    if not newline:
-        raise InvalidMessage("a raw page has a header line, but this message has no newline")
     try:
         fields = json.loads(header)
         version = fields.pop("schema_version")

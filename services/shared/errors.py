@@ -16,7 +16,7 @@ class TransientError(RasidError):
 
 
 class InvalidMessage(RasidError):
-    """A stored raw page cannot be decoded; raised only by `contracts.decode`."""
+    """A stored raw page cannot be decoded; raised only by `contracts.decode_header` and `queue`."""
 
 
 class InvalidSources(RasidError):
@@ -35,5 +35,8 @@ class LocalServersError(RasidError):
     """The embedded servers cannot start or be reached; raised by `services.local`."""
 
 
-class PageTimeout(RasidError):
-    """A page took longer than `page_time_limit_s`; raised inside the worker by an alarm."""
+class PageTimeout(BaseException):
+    """A page took more CPU than `page_time_limit_s`; raised inside the worker by an alarm.
+
+    Not an Exception, so that a library's `except Exception` does not swallow it.
+    """

@@ -71,9 +71,12 @@ class Settings(BaseSettings):
         if not self.redis_url:
             raise RasidError("REDIS_URL is not set")
         parts = urlsplit(self.redis_url)
-        if parts.scheme == "unix" or parts.scheme == "redis+socket":
-            raise RasidError("REDIS_URL is a unix socket: set REDIS_BODIES_URL as well")
-        database = int(parts.path.strip("/") or 0)
+        if parts.scheme not in ("redis", "rediss"):
+            raise RasidError("REDIS_URL is not redis:// or rediss://: set REDIS_BODIES_URL as well")
+        try:
+            database = int(parts.path.strip("/") or 0)
+        except ValueError as error:
+            raise RasidError("REDIS_URL must end in a database number, such as /0") from error
         return urlunsplit(parts._replace(path=f"/{database + 1}"))
 
 

@@ -1,0 +1,378 @@
+"""The only code that speaks to Redis: raw pages in, ids out, and how full the queue is.
+
+Celery's message is only a hint that something is to be done: it can be lost when a worker is killed
+at the wrong moment. The truth is the sorted set of pending page ids, which lies beside the bodies,
+and a page leaves it only after its result is committed. The reconciler sends again what has waited
+too long.
+
+Keys, in the Redis for bodies: `rasid:body:ID`, `rasid:pending:LANE` (scored by when the page was
+published). In the broker, which may lose everything: Celery's own, `rasid:attempts` (hash),
+`rasid:resent` (ids, scored by when they were sent again).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import ExecAbortError, OutOfMemoryError, RedisError
+
+from services.shared import compression, contracts
+from services.shared.contracts import LANES, Lane, RawPage
+from services.shared.errors import InvalidMessage, TransientError
+from services.shared.observability import get_logger
+from services.shared.settings import MIB, Settings
+
+TASK = "rasid.process"
+CHUNK = 10  # ids in a task: ten make the message's cost a tenth, and one transaction
+BODY = "rasid:body:"
+PENDING = {lane: f"rasid:pending:{lane}" for lane in LANES}
+CELERY_QUEUES = {lane: f"rasid-{lane}" for lane in LANES}
+ATTEMPTS = "rasid:attempts"
+RESENT = "rasid:resent"
+#: Share of the bodies' Redis memory, and of each bound, at which producers stop and go on.
+MEMORY_HIGH = 0.7
+LOW = 0.5
+#: With more messages than this waiting, old pages are merely waiting their turn.
+BUSY_MESSAGES = 100
+LOOK = 5000  # pending ids the reconciler looks at per lane and round
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A raw page taken from the queue, and its body as it was stored (one zstd frame)."""
+
+    page: RawPage
+    compressed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """What lay under a page's id is not a raw page: the bytes as they were, and why."""
+
+    stored: bytes
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How much is in the queue: pages by lane, seconds since the oldest was published, bytes."""
+
+    pages: dict[Lane, int]
+    oldest_age_s: float
+    used_bytes: int
+    max_bytes: int
+    #: Messages that wait in the broker, of up to ten ids each.
+    messages: int
+
+    @property
+    def total(self) -> int:
+        """Return the pages of all lanes."""
+        return sum(self.pages.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fullness:
+    """Whether producers should wait, and why, in words; `room` is true below every low mark."""
+
+    full: bool
+    room: bool
+    reason: str
+    depth: Depth = field(repr=False)
+
+
+def redis_url(url: str) -> str:
+    """Return the address as redis-py wants it (`unix://` for a socket)."""
+    return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
+
+
+def celery_url(url: str) -> str:
+    """Return the address as Celery wants it (`redis+socket://` for a socket)."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={database}"
+
+
+def make_celery(settings: Settings) -> Celery:
+    """Return the Celery application with what producers and workers must agree on.
+
+    Every option answers a failure that was provoked; docs/decisions.md has them.
+    """
+    app = Celery("rasid", broker=celery_url(settings.redis_url or ""), set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        result_backend=None,
+        task_default_queue=CELERY_QUEUES["live"],
+        worker_send_task_events=False,
+        task_send_sent_event=False,
+        # A lost hint costs nothing, a producer that hangs does.
+        task_publish_retry=False,
+        broker_connection_timeout=5,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            # Above the time for which a worker may rightly hold a message.
+            "visibility_timeout": max(300, int(settings.task_time_limit_s * 5)),
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "unacked_restore_limit": 100,
+            "priority_steps": [0],
+            "queue_order_strategy": "priority",  # live before bulk before replay
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+    )
+    return app
+
+
+@contextmanager
+def transient_errors() -> Iterator[None]:
+    """Turn Redis' and Celery's errors into TransientError, with the cause chained."""
+    try:
+        yield
+    except (OutOfMemoryError, ExecAbortError) as error:
+        raise TransientError("Redis is at its memory limit: pages must be worked off first") from error
+    except (RedisError, OperationalError, OSError) as error:
+        raise TransientError(f"Redis: {error or type(error).__name__}") from error
+
+
+class Queue:
+    """The queue between the producers of raw pages and the workers."""
+
+    def __init__(self, settings: Settings, celery: Celery | None = None) -> None:
+        """Prepare the connections; nothing is opened before it is needed."""
+        self._settings = settings
+        self._celery = celery or make_celery(settings)
+        options = {"socket_timeout": 30, "socket_connect_timeout": 5, "health_check_interval": 10}
+        self._bodies = redis.Redis.from_url(redis_url(settings.bodies_url), **options)
+        self._broker = redis.Redis.from_url(redis_url(settings.redis_url or ""), **options)
+
+    # ------------------------------------------------------------------ producers
+
+    def publish(self, pages: Sequence[RawPage], lane: Lane) -> int:
+        """Store the pages and tell the workers; return how many were not pending already.
+
+        When this returns the pages are safe: what a worker does not hear of now, the reconciler
+        sends later.
+
+        Raises:
+            TransientError: Redis is away or full; nothing of the pages is stored.
+        """
+        if not pages:
+            return 0
+        now = time.time()
+        ids = [page.id for page in pages]
+        with transient_errors(), self._bodies.pipeline(transaction=True) as pipe:
+            for page_id, page in zip(ids, pages, strict=True):
+                pipe.set(BODY + page_id, _pack(page), nx=True)
+            pipe.zadd(PENDING[lane], dict.fromkeys(ids, now), nx=True)
+            stored = pipe.execute()[:-1]
+        new = [page_id for page_id, is_new in zip(ids, stored, strict=True) if is_new]
+        try:
+            self.send(new, lane)
+        except TransientError as error:
+            log.warning("hint not sent", pages=len(new), error=str(error))
+        return len(new)
+
+    def send(self, ids: Sequence[str], lane: Lane, *, alone: bool = False) -> None:
+        """Tell the workers of pending ids, ten to a message, or each in a message of its own.
+
+        Raises:
+            TransientError: the broker is away.
+        """
+        size = 1 if alone else CHUNK
+        with transient_errors():
+            for start in range(0, len(ids), size):
+                self._celery.send_task(
+                    TASK, args=[lane, list(ids[start : start + size])], queue=CELERY_QUEUES[lane]
+                )
+
+    def depth(self) -> Depth:
+        """Return how much is in the queue.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        with transient_errors():
+            pipe = self._bodies.pipeline(transaction=False)
+            for key in PENDING.values():
+                pipe.zcard(key).zrange(key, 0, 0, withscores=True)
+            pipe.info("memory")
+            *answers, memory = pipe.execute()
+            messages = sum(int(self._broker.llen(name)) for name in CELERY_QUEUES.values())
+        oldest = [score for first in answers[1::2] for _, score in first]
+        limit = self._settings.queue_max_mb * MIB
+        if memory.get("maxmemory"):
+            limit = min(limit, int(memory["maxmemory"] * MEMORY_HIGH))
+        return Depth(
+            pages=dict(zip(LANES, answers[::2], strict=True)),
+            oldest_age_s=max(0.0, time.time() - min(oldest)) if oldest else 0.0,
+            used_bytes=memory["used_memory"],
+            max_bytes=limit,
+            messages=messages,
+        )
+
+    def fullness(self) -> Fullness:
+        """Return whether producers should wait: for pages, bytes or the age of the oldest page.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        depth = self.depth()
+        shares = {
+            f"{depth.total} pages are waiting": depth.total / self._settings.queue_max_pages,
+            f"{depth.used_bytes // MIB} MB are waiting": depth.used_bytes / depth.max_bytes,
+            f"the oldest page waits since {depth.oldest_age_s:.0f} s": depth.oldest_age_s
+            / self._settings.queue_max_age_s,
+        }
+        reason, share = max(shares.items(), key=lambda item: item[1])
+        return Fullness(full=share >= 1, room=share < LOW, reason=reason, depth=depth)
+
+    def wait_for_room(self, on_wait: Callable[[str], None] = lambda _: None) -> None:
+        """Return at once below the high-water mark; else block until the low-water mark.
+
+        `on_wait` is told why, once, when the wait begins. Redis being away is waited out as well.
+        """
+        waiting = False
+        while True:
+            try:
+                now = self.fullness()
+                go_on, reason = (now.room if waiting else not now.full), now.reason
+            except TransientError as error:
+                go_on, reason = False, str(error)
+            if go_on:
+                return
+            if not waiting:
+                on_wait(reason)
+            waiting = True
+            time.sleep(1)
+
+    # ------------------------------------------------------------------ workers
+
+    def count_attempts(self, ids: Sequence[str]) -> list[int]:
+        """Count one more attempt for each id and return the counts, this one included.
+
+        Raises:
+            TransientError: the broker is away.
+        """
+        with transient_errors(), self._broker.pipeline(transaction=False) as pipe:
+            for page_id in ids:
+                pipe.hincrby(ATTEMPTS, page_id, 1)
+            return [int(count) for count in pipe.execute()]
+
+    def forgive(self, ids: Sequence[str]) -> None:
+        """Forget the attempts of pages that failed for no fault of their own.
+
+        Raises:
+            TransientError: the broker is away.
+        """
+        with transient_errors():
+            self._broker.hdel(ATTEMPTS, *ids)
+
+    def attempts(self, ids: Sequence[str]) -> list[int]:
+        """Return how often each id has been tried.
+
+        Raises:
+            TransientError: the broker is away.
+        """
+        with transient_errors():
+            return [int(count or 0) for count in self._broker.hmget(ATTEMPTS, list(ids))]
+
+    def take(self, ids: Sequence[str]) -> dict[str, Taken | Unreadable | None]:
+        """Return each id's page; None where the body is gone.
+
+        Nothing is removed: that is what `done` does, after the commit.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        with transient_errors():
+            bodies = self._bodies.mget([BODY + page_id for page_id in ids])
+        return {
+            page_id: None if stored is None else _unpack(stored)
+            for page_id, stored in zip(ids, bodies, strict=True)
+        }
+
+    def done(self, ids: Sequence[str]) -> None:
+        """Remove pages whose result is committed. Safe to repeat.
+
+        Raises:
+            TransientError: Redis is away; the pages will be done again, which changes nothing.
+        """
+        with transient_errors():
+            # Not a transaction: inside one, a Redis at its memory limit refuses even removals.
+            pipe = self._bodies.pipeline(transaction=False)
+            pipe.unlink(*(BODY + page_id for page_id in ids))
+            for key in PENDING.values():
+                pipe.zrem(key, *ids)
+            pipe.execute()
+            self._broker.pipeline(transaction=False).hdel(ATTEMPTS, *ids).zrem(
+                RESENT, *ids
+            ).execute()
+
+    # ------------------------------------------------------------------ reconciler
+
+    def reconcile(self) -> dict[Lane, int]:
+        """Send again what has been pending too long, and return how many ids of each lane.
+
+        Ids that were tried before go alone, so that a page that kills its worker never takes
+        its neighbours.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        return {lane: self._reconcile(lane) for lane in LANES}
+
+    def _reconcile(self, lane: Lane) -> int:
+        with transient_errors():
+            if self._broker.llen(CELERY_QUEUES[lane]) >= BUSY_MESSAGES:
+                return 0
+            before = time.time() - self._settings.requeue_after_s
+            old = self._bodies.zrangebyscore(PENDING[lane], "-inf", before, start=0, num=LOOK)
+            ids = [page_id.decode() for page_id in old]
+            if not ids:
+                return 0
+            sent = self._broker.zmscore(RESENT, ids)
+            ids = [i for i, at in zip(ids, sent, strict=True) if at is None or at < before]
+            if not ids:
+                return 0
+            self._broker.zadd(RESENT, dict.fromkeys(ids, time.time()))
+        tried = {i for i, count in zip(ids, self.attempts(ids), strict=True) if count > 0}
+        self.send([i for i in ids if i not in tried], lane)
+        self.send([i for i in ids if i in tried], lane, alone=True)
+        return len(ids)
+
+    def ping(self) -> None:
+        """Return if both Redis servers answer.
+
+        Raises:
+            TransientError: one does not.
+        """
+        with transient_errors():
+            self._bodies.ping()
+            self._broker.ping()
+
+
+def _pack(page: RawPage) -> bytes:
+    return contracts.encode_header(page) + b"\n" + compression.compress(page.body)
+
+
+def _unpack(stored: bytes) -> Taken | Unreadable:
+    header, _, compressed = stored.partition(b"\n")
+    try:
+        page = contracts.decode_header(header, compression.decompress(compressed))
+    except (ValueError, InvalidMessage) as error:
+        return Unreadable(stored=stored, problem=str(error))
+    return Taken(page=page, compressed=compressed)

@@ -1,0 +1,296 @@
+"""Save a chunk's results: captures, articles, versions, rejections and dead letters at once."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from services.shared import contracts
+from services.shared.contracts import Article, DeadLetter, Decision, RawPage, Rejection, Result
+from services.storage import Connection, queries, transient_errors
+from services.storage.text import storable
+
+ARTICLES = queries("articles")
+RAW_PAGES = queries("raw_pages")
+DEAD_LETTERS = queries("dead_letters")
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processed:
+    """A raw page, its body as one zstd frame, and what the worker made of it."""
+
+    page_id: str
+    page: RawPage
+    compressed: bytes
+    result: Result
+
+
+@dataclass(slots=True)
+class _Stored:
+    """An article row as it stands in the store while a chunk is saved."""
+
+    id: int
+    content_sha256: bytes
+    text_sha256: bytes
+    observed_at: datetime
+
+
+def save(
+    connection: Connection, processed: Sequence[Processed], extractor_version: str
+) -> list[Decision]:
+    """Store the results in one transaction and return what became of each page, in order.
+
+    Every step may be repeated: a page saved twice changes nothing the second time. Writers take
+    rows in one order (articles by key, then texts by hash), so that they wait for each other and
+    do not deadlock; where two still do, Postgres ends one, which is a TransientError.
+
+    Raises:
+        TransientError: Postgres is away, full, read-only or ended this writer.
+        psycopg.Error: Postgres refuses a value; nothing of the chunk is stored.
+    """
+    with transient_errors(), connection.transaction():
+        _add_parents(connection, processed)
+        decisions = _save_articles(connection, processed, extractor_version)
+        for item in processed:
+            if isinstance(item.result, Rejection):
+                decisions[item.page_id] = Decision(page_id=item.page_id, status="rejected")
+            elif isinstance(item.result, DeadLetter):
+                decisions[item.page_id] = Decision(page_id=item.page_id, status="dead_letter")
+        _record(connection, processed, decisions, extractor_version)
+    return [decisions[item.page_id] for item in processed]
+
+
+def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None:
+    names = sorted({item.page.source for item in processed if item.page.source})
+    if names:
+        connection.execute(ARTICLES.add_sources, storable({"names": names}))
+    captures = {item.page.capture_sha256: item.compressed for item in processed}
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            ARTICLES.add_capture,
+            [{"sha256": sha256, "body": captures[sha256]} for sha256 in sorted(captures)],
+        )
+
+
+def _save_articles(
+    connection: Connection, processed: Sequence[Processed], extractor_version: str
+) -> dict[str, Decision]:
+    rows = sorted(
+        (
+            _article_row(item.page_id, item.page, item.result, extractor_version)
+            for item in processed
+            if isinstance(item.result, Article)
+        ),
+        key=lambda row: (_bytes(row["normalized_url_sha256"]), str(row["page_id"])),
+    )
+    if not rows:
+        return {}
+    created, others = _insert(connection, rows)
+    updated, statuses = _update(connection, others)
+    owners = _claim_texts(connection, created, updated)
+    decisions = {}
+    for row in rows:
+        page_id = str(row["page_id"])
+        article_id, status = statuses.get(page_id) or (_int(row["id"]), "created")
+        owner = owners.get(article_id, article_id)
+        if status == "created" and owner != article_id:
+            status = "duplicate"
+        decisions[page_id] = Decision(
+            page_id=page_id,
+            status=status,  # type: ignore[arg-type]
+            article_id=article_id,
+            duplicate_of=None if owner == article_id else owner,
+        )
+    return decisions
+
+
+def _insert(connection: Connection, rows: list[Row]) -> tuple[dict[int, Row], list[Row]]:
+    """Insert what is new; return those rows by article id, and the rows that were there."""
+    with connection.cursor() as cursor:
+        cursor.executemany(ARTICLES.add_article, rows, returning=True)
+        created, others = {}, []
+        for row, result in zip(rows, cursor.results(), strict=True):
+            if found := result.fetchone():
+                row["id"] = found[0]
+                created[_int(found[0])] = row
+            else:
+                others.append(row)
+    return created, others
+
+
+def _update(
+    connection: Connection, rows: Sequence[Row]
+) -> tuple[dict[int, Row], dict[str, tuple[int, str]]]:
+    """Make a new version where the content changed; return the last new row by article id.
+
+    The second value has each page's article id and status. A page fetched before the stored one
+    changes nothing: pages may arrive in any order.
+    """
+    if not rows:
+        return {}, {}
+    keys = [row["normalized_url_sha256"] for row in rows]
+    stored = {
+        _bytes(key): _Stored(_int(i), _bytes(content), _bytes(text), observed)  # type: ignore[arg-type]
+        for key, i, content, text, observed in connection.execute(
+            ARTICLES.lock_articles, {"keys": keys}
+        )
+    }
+    updated: dict[int, Row] = {}
+    statuses: dict[str, tuple[int, str]] = {}
+    for row in rows:
+        current = stored[_bytes(row["normalized_url_sha256"])]
+        row["id"] = current.id
+        fetched_at = row["fetched_at"]
+        if row["content_sha256"] == current.content_sha256:
+            status = "unchanged"
+        elif isinstance(fetched_at, datetime) and fetched_at < current.observed_at:
+            status = "outdated"
+        else:
+            status = "updated"
+            connection.execute(ARTICLES.supersede, row)
+            connection.execute(ARTICLES.update_article, row)
+            if row["text_sha256"] != current.text_sha256:
+                _release_text(connection, current)
+            updated[current.id] = row
+            current.content_sha256 = _bytes(row["content_sha256"])
+            current.text_sha256 = _bytes(row["text_sha256"])
+            current.observed_at = fetched_at if isinstance(fetched_at, datetime) else current.observed_at
+        statuses[str(row["page_id"])] = (current.id, status)
+    return updated, statuses
+
+
+def _release_text(connection: Connection, current: _Stored) -> None:
+    values = {"text_sha256": current.text_sha256, "article_id": current.id}
+    connection.execute(ARTICLES.lock_text, values)
+    connection.execute(ARTICLES.release_text, values)
+
+
+def _claim_texts(
+    connection: Connection, created: Mapping[int, Row], updated: Mapping[int, Row]
+) -> dict[int, int]:
+    """Return for each article id the article that had its text first, which may be itself."""
+    claims = sorted(
+        (*created.values(), *updated.values()),
+        key=lambda row: (_bytes(row["text_sha256"]), _int(row["id"])),
+    )
+    owners = {}
+    with connection.cursor() as cursor:
+        cursor.executemany(ARTICLES.claim_text, claims, returning=bool(claims))
+        for row, result in zip(claims, cursor.results() if claims else (), strict=True):
+            owners[_int(row["id"])] = _int(result.fetchone()[0])  # type: ignore[index]
+    for article_id, owner in owners.items():
+        if owner != article_id or article_id in updated:
+            connection.execute(
+                ARTICLES.set_duplicate_of,
+                {"id": article_id, "duplicate_of": None if owner == article_id else owner},
+            )
+    return owners
+
+
+def _record(
+    connection: Connection,
+    processed: Sequence[Processed],
+    decisions: Mapping[str, Decision],
+    extractor_version: str,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            RAW_PAGES.add,
+            [
+                _raw_page_row(item, decisions[item.page_id], extractor_version)
+                for item in sorted(processed, key=lambda item: item.page_id)
+            ],
+        )
+        dead = [item for item in processed if isinstance(item.result, DeadLetter)]
+        if dead:
+            cursor.executemany(DEAD_LETTERS.add, [_dead_letter_row(item) for item in dead])
+    resolved = [i.page_id for i in processed if not isinstance(i.result, DeadLetter)]
+    if resolved:
+        connection.execute(DEAD_LETTERS.resolve, {"ids": resolved})
+
+
+def _article_row(page_id: str, page: RawPage, article: Article, extractor_version: str) -> Row:
+    extraction = article.extraction
+    fields = asdict(extraction)
+    row = storable(
+        {
+            **fields,
+            **{name: list(fields[name]) for name in ("authors", "tags", "captions")},
+            "comments": Jsonb(storable({"comments": fields["comments"]})["comments"]),
+            "witnesses": Jsonb(dict(extraction.witnesses)),
+            "normalized_url": article.normalized_url,
+            "url": article.url,
+            "source": page.source,
+            "origin": page.origin,
+            "feed_url": page.feed_url,
+            "fetched_at": page.fetched_at,
+            "capture_sha256": page.capture_sha256,
+            "text_sha256": article.text_sha256,
+            "extractor_version": extractor_version,
+            "page_id": page_id,
+        }
+    )
+    row["normalized_url_sha256"] = hashlib.sha256(str(row["normalized_url"]).encode()).digest()
+    row["content_sha256"] = _content_sha256(row)
+    return row
+
+
+def _content_sha256(row: Row) -> bytes:
+    """Return the hash of what makes a version: what a reader would call the article."""
+    content = [row[name] for name in ("title", "text", "authors", "language", "published_at")]
+    return hashlib.sha256(json.dumps(content, default=str).encode()).digest()
+
+
+def _raw_page_row(item: Processed, decision: Decision, extractor_version: str) -> Row:
+    page, result = item.page, item.result
+    failed = result if isinstance(result, Rejection | DeadLetter) else None
+    return storable(
+        {
+            "id": item.page_id,
+            "requested_url": page.requested_url,
+            "final_url": page.final_url,
+            "origin": page.origin,
+            "source": page.source,
+            "feed_url": page.feed_url,
+            "fetched_at": page.fetched_at,
+            "status": page.status,
+            "headers": Jsonb(storable(dict(page.headers))),
+            "capture_sha256": page.capture_sha256,
+            "outcome": decision.status,
+            "reason": failed and failed.reason,
+            "detail": (failed and failed.detail) or None,
+            "article_id": decision.article_id,
+            "extractor_version": extractor_version,
+        }
+    )
+
+
+def _dead_letter_row(item: Processed) -> Row:
+    letter = item.result
+    assert isinstance(letter, DeadLetter)  # noqa: S101 - the caller has chosen
+    return storable(
+        {
+            "page_id": item.page_id,
+            "reason": letter.reason,
+            "detail": letter.detail,
+            "traceback": letter.traceback,
+            "attempts": letter.attempts,
+            "header": contracts.encode_header(item.page).decode("ascii"),
+            "capture_sha256": item.page.capture_sha256,
+        }
+    )
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)  # noqa: S101 - for the type checker
+    return value
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)  # noqa: S101 - for the type checker
+    return value

@@ -1,0 +1,22 @@
+-- name: add
+-- The first result stands: a page done twice after a crash stays what it became the first time.
+-- Only a dead letter gives way, when its replay ends.
+insert into rasid.raw_pages (
+    id, requested_url, final_url, origin, source, feed_url, fetched_at, status, headers,
+    capture_sha256, outcome, reason, detail, article_id, extractor_version
+) values (
+    %(id)s, %(requested_url)s, %(final_url)s, %(origin)s, %(source)s, %(feed_url)s,
+    %(fetched_at)s, %(status)s, %(headers)s, %(capture_sha256)s, %(outcome)s, %(reason)s,
+    %(detail)s, %(article_id)s, %(extractor_version)s
+)
+on conflict (id) do update set
+    outcome = excluded.outcome,
+    reason = excluded.reason,
+    detail = excluded.detail,
+    article_id = excluded.article_id,
+    extractor_version = excluded.extractor_version,
+    processed_at = now()
+where raw_pages.outcome = 'dead_letter';
+
+-- name: known
+select id from rasid.raw_pages where id = any(%(ids)s);

@@ -1,0 +1,147 @@
+"""The worker: Celery with prefork, made to come back from every failure that was provoked."""
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from billiard import active_children
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import Celery, bootsteps, signals
+from celery.worker import state
+
+from services.queue import CELERY_QUEUES, Queue, make_celery
+from services.shared.errors import TransientError
+from services.shared.observability import configure_logging, get_logger
+from services.shared.settings import Settings
+from worker import limits, tasks
+from worker.extract import warm
+
+STALLED_EXIT = 75  # EX_TEMPFAIL: start me again
+PR_SET_PDEATHSIG = 1
+
+log = get_logger()
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return the Celery application of a worker."""
+    app = make_celery(settings)
+    app.conf.update(
+        task_acks_late=True,
+        # On: a chunk whose process died would come back for ever. The reconciler counts instead.
+        task_reject_on_worker_lost=False,
+        task_acks_on_failure=True,
+        task_acks_on_timeout=True,
+        task_time_limit=settings.task_time_limit_s,
+        worker_concurrency=settings.concurrency,
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=200,
+        worker_max_memory_per_child=settings.page_memory_limit_mb * 1024,
+        worker_eta_task_limit=100,
+        worker_hijack_root_logger=False,
+        # Off, a worker whose slots were all busy when Redis went away never resumes.
+        worker_enable_remote_control=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+    )
+    app.steps["consumer"].add(StallGuard)
+    tasks.register(app, settings)
+    return app
+
+
+def main(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT, which let tasks that run come to their end."""
+    configure_logging(settings, process="worker")
+    app = make_app(settings)
+    signals.setup_logging.connect(lambda **_: None, weak=False)  # ours is set up already
+    signals.worker_process_init.connect(_start_child(settings), weak=False)
+    signals.task_failure.connect(_resend_lost(settings), weak=False)
+    warm()
+    log.info("worker starts", concurrency=settings.concurrency)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=prefork",
+            f"--queues={','.join(CELERY_QUEUES.values())}",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            "--loglevel=WARNING",
+            "--quiet",
+        ]
+    )
+
+
+def _start_child(settings: Settings) -> Any:
+    def start(**_: object) -> None:
+        if sys.platform == "linux":
+            # Whatever ends the parent ends its children: nobody works on unseen.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            limits.limit_memory(settings.page_memory_limit_mb)
+
+    return start
+
+
+def _resend_lost(settings: Settings) -> Any:
+    """A chunk whose process died or hung: its pages go again at once, each alone."""
+    queue = Queue(settings)
+
+    def resend(exception: object = None, args: Any = None, **_: object) -> None:
+        if not isinstance(exception, WorkerLostError | TimeLimitExceeded) or not args:
+            return
+        lane, ids = args
+        log.warning("process lost", lane=lane, pages=len(ids), error=str(exception))
+        try:
+            queue.send(ids, lane, alone=True)
+        except TransientError as error:
+            log.warning("left to the reconciler", error=str(error))
+
+    return resend
+
+
+class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Ends a worker that can no longer consume, so that its supervisor starts it again.
+
+    After an outage of Redis Celery can be left without credit to fetch anything although nothing
+    is being worked on, for ever. While all is well it touches a file, which is the health check.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    every_s = 2.0
+    patience = 3
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        """Nothing is wrong yet."""
+        super().__init__(parent, **options)
+        self._stalled = 0
+        self._timer: Any = None
+        self._alive = Path(os.environ.get("RASID_ALIVE_FILE", ""))
+
+    def start(self, parent: Any) -> None:
+        """Look every two seconds from now on."""
+        self.stop(parent)
+        self._timer = parent.timer.call_repeatedly(self.every_s, self._look, (parent,))
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Look no more."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, consumer: Any) -> None:
+        channel = getattr(consumer.task_consumer, "channel", None)
+        if channel is None:
+            return
+        busy = state.reserved_requests or state.active_requests
+        if channel.qos.can_consume() or busy:
+            self._stalled = 0
+            if self._alive.name:
+                self._alive.touch()
+            return
+        self._stalled += 1
+        if self._stalled >= self.patience:
+            log.error("worker stalled: exits to be started again")
+            for child in active_children():
+                child.kill()
+            os._exit(STALLED_EXIT)

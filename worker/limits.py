@@ -1,0 +1,69 @@
+"""Bounds on what one page may take: CPU seconds by an alarm, memory by the operating system."""
+
+import resource
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from services.shared.contracts import Article, DeadLetter, Rejection
+from services.shared.errors import PageTimeout
+from services.shared.settings import MIB
+
+
+def guarded(
+    read: Callable[[], Article | Rejection], *, seconds: float, attempt: int = 1
+) -> Article | Rejection | DeadLetter:
+    """Return what `read` returns, or a dead letter that says how it failed."""
+    try:
+        with cpu_limit(seconds):
+            return read()
+    except PageTimeout:
+        reason, detail = "time_limit", f"more than {seconds:g} s of CPU"
+    except MemoryError:
+        # Caught here because a MemoryError that leaves a task ends Celery's main process.
+        reason, detail = "memory_limit", "more memory than a page may take"
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
+        reason, detail = "error", f"{type(error).__name__}: {error}"
+    return DeadLetter(
+        reason=reason,  # type: ignore[arg-type]
+        detail=detail,
+        traceback=traceback.format_exc(),
+        attempts=attempt,
+    )
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """Raise PageTimeout in the block after so much CPU time of this process.
+
+    CPU, not wall time: a machine that is busy or asleep must not fail a page. The alarm repeats,
+    since a library may swallow the first; C code that never returns to Python is ended by the
+    task's own limit. Main thread only.
+    """
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise PageTimeout
+
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+    try:
+        yield
+    finally:
+        # A last ring may come while the alarm is being turned off.
+        while True:
+            try:
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                signal.signal(signal.SIGPROF, before)
+            except PageTimeout:
+                continue
+            break
+
+
+def limit_memory(megabytes: int) -> None:
+    """Make allocations fail (MemoryError) beyond what this process has now plus so much."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        data_pages = int(statm.read().split()[5])
+    limit = data_pages * resource.getpagesize() + megabytes * MIB
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

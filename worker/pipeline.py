@@ -1,0 +1,110 @@
+"""The whole pipeline: page ids in, what became of each page out.
+
+    queue.take -> extract -> normalize -> storage.save -> queue.done
+                     |  (clean and fingerprint are called by these two)
+                     +-> Rejection, counted with its reason
+                     +-> DeadLetter, kept with body, reason and traceback
+
+Killed anywhere in between, a page is still pending and simply done again: commit, then remove, then
+acknowledge, and every step may be repeated.
+"""
+
+import traceback
+from collections.abc import Callable, Sequence
+
+import psycopg
+
+from services.queue import Queue, Taken, Unreadable
+from services.shared import compression
+from services.shared.contracts import Article, DeadLetter, Decision, Lane, RawPage, Rejection, Result
+from services.shared.settings import Settings
+from services.storage import Connection, raw_pages, results
+from services.storage.results import Processed
+from worker.extract import EXTRACTOR_VERSION, extract
+from worker.limits import guarded
+from worker.normalize import normalize
+
+Read = Callable[[RawPage], Article | Rejection]
+
+
+def read(page: RawPage, max_body_bytes: int) -> Article | Rejection:
+    """Return the article in a raw page, or why there is none. Pure: no I/O."""
+    extraction = extract(page, max_body_bytes=max_body_bytes)
+    return extraction if isinstance(extraction, Rejection) else normalize(extraction, page)
+
+
+def process(
+    ids: Sequence[str], lane: Lane, queue: Queue, connection: Connection, settings: Settings
+) -> list[Decision]:
+    """Take the pages, read each on its own, store all in one transaction, then let go of them.
+
+    Raises:
+        TransientError: Postgres or Redis is away; all pages are still pending.
+    """
+    ids = _leave_suspects(ids, lane, queue)
+    if not ids:
+        return []
+    attempts = dict(zip(ids, queue.count_attempts(ids), strict=True))
+    taken = queue.take(ids)
+    gone = [page_id for page_id in ids if taken[page_id] is None]
+    done_before = raw_pages.known(connection, gone) if gone else set()
+    processed = [
+        _result(page_id, taken[page_id], attempts[page_id], settings)
+        for page_id in ids
+        if page_id not in done_before
+    ]
+    decisions = _save(connection, processed)
+    queue.done(ids)
+    return decisions
+
+
+def _leave_suspects(ids: Sequence[str], lane: Lane, queue: Queue) -> Sequence[str]:
+    """Send pages that were tried before alone, so that one that kills takes no neighbours."""
+    if len(ids) == 1:
+        return ids
+    suspects = {i for i, n in zip(ids, queue.attempts(ids), strict=True) if n > 0}
+    queue.send([i for i in ids if i in suspects], lane, alone=True)
+    return [i for i in ids if i not in suspects]
+
+
+def _result(
+    page_id: str, taken: Taken | Unreadable | None, attempt: int, settings: Settings
+) -> Processed:
+    result: Result
+    if isinstance(taken, Taken):
+        if attempt > settings.max_attempts:
+            detail = f"the worker process died or hung {attempt - 1} times with this page"
+            result = DeadLetter(reason="worker_lost", detail=detail, attempts=attempt - 1)
+        else:
+            result = guarded(
+                lambda: read(taken.page, settings.max_body_bytes),
+                seconds=settings.page_time_limit_s,
+                attempt=attempt,
+            )
+        page, compressed = taken.page, taken.compressed
+    elif taken is None:
+        page = RawPage(body=b"", origin="queue")
+        result = DeadLetter(reason="body_missing", detail="no body under this id", attempts=attempt)
+        compressed = compression.compress(b"")
+    else:
+        page = RawPage(body=taken.stored, origin="queue")
+        result = DeadLetter(reason="invalid_message", detail=taken.problem, attempts=attempt)
+        compressed = compression.compress(taken.stored)
+    return Processed(page_id=page_id, page=page, compressed=compressed, result=result)
+
+
+def _save(connection: Connection, processed: Sequence[Processed]) -> list[Decision]:
+    """Store the chunk; where Postgres refuses it, store each page alone and keep the culprit."""
+    try:
+        return results.save(connection, processed, EXTRACTOR_VERSION)
+    except psycopg.Error as error:
+        if len(processed) > 1:
+            return [d for item in processed for d in _save(connection, [item])]
+        (item,) = processed
+        letter = DeadLetter(
+            reason="not_storable", detail=str(error), traceback=traceback.format_exc()
+        )
+        failed = Processed(
+            page_id=item.page_id, page=item.page, compressed=item.compressed, result=letter
+        )
+        return results.save(connection, [failed], EXTRACTOR_VERSION)
