@@ -1,0 +1,141 @@
+"""What the crawler and the store tell each other: feeds and links due, and what became of them.
+
+All times are aware. The reasons are closed sets; `http_404` and its like carry the status.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+FeedKind = Literal["feed", "sitemap"]
+
+LinkState = Literal[
+    "due",  # known, to be fetched at `next_fetch_at`
+    "fetching",  # handed to the crawler that holds the host's lease
+    "fetched",  # published to the queue; the worker's decision stands by `page_id`
+    "failed",  # the server did not give the page, and it is not asked again
+    "refused",  # we do not fetch it
+]
+
+LinkReason = Literal[
+    # refused
+    "robots_denied",  # robots.txt forbids it
+    "too_large",  # more bytes than `max_body_bytes`
+    "too_old",  # the feed states a date older than the source's `max_age_days`
+    "address_not_public",  # the host's address is private, loopback or reserved
+    # failed, some of them only after several tries
+    "connection_failed",
+    "connection_refused",
+    "crawler_died",  # the crawler was killed each time it tried
+    "dns",
+    "error",  # our own code raised
+    "timeout",
+    "tls",
+    "too_many_redirects",
+    "truncated_body",
+    "unsupported_scheme",  # a redirect away from http(s)
+]
+
+#: What a feed's answer can be besides a list of links; each is counted.
+Problem = Literal[
+    "empty",  # no bytes, or white space only
+    "html_instead",  # a web page where the feed should be
+    "malformed",  # not well-formed; what could be read was taken
+    "no_links",  # read, but nothing in it is listed
+    "item_without_link",
+    "invalid_link",  # not an http(s) address
+    "invalid_date",  # a date that is no date; the link is kept without it
+    "too_large",  # more links, or more unpacked bytes, than we read
+    "too_deep",  # an index inside an index inside an index
+    "unknown_format",  # neither feed nor sitemap
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedLink:
+    """One entry of a feed or sitemap: a clean absolute address and what the entry says of it."""
+
+    url: str
+    title: str | None = None
+    published_at: datetime | None = None
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSitemap:
+    """One entry of a sitemap index."""
+
+    url: str
+    modified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a feed or sitemap lists, in its order, and how often each problem was met."""
+
+    links: tuple[ListedLink, ...] = ()
+    children: tuple[ListedSitemap, ...] = ()
+    problems: Mapping[Problem, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueFeed:
+    """A feed to be polled now. `etag` and `last_modified` are as the server wrote them."""
+
+    id: int
+    url: str
+    host: str
+    kind: FeedKind
+    source: str
+    poll_every_s: float
+    etag: str | None
+    last_modified: str | None
+    errors_count: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueLink:
+    """A link to be fetched now; `attempts_count` includes this time."""
+
+    id: int
+    url: str
+    host: str
+    source: str
+    feed_url: str | None
+    title: str | None
+    published_at: datetime | None
+    attempts_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPoll:
+    """What a poll of a feed gave.
+
+    `outcome` is `listed`, `unchanged` (304), `unreadable` (no link read, see `detail`) or
+    a link reason (`http_500`, `timeout` ...).
+    """
+
+    feed_id: int
+    outcome: str
+    status: int | None
+    detail: str | None
+    next_fetch_at: datetime
+    failed: bool
+    etag: str | None = None
+    last_modified: str | None = None
+    links_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOutcome:
+    """What became of a link: `due` again at `next_fetch_at`, or one of the last states."""
+
+    link_id: int
+    state: LinkState
+    reason: str | None = None
+    status: int | None = None
+    final_url: str | None = None
+    page_id: str | None = None
+    next_fetch_at: datetime | None = None

@@ -1,0 +1,226 @@
+"""The text of `sources.yaml` goes in; the sources it describes come out, or every mistake in it.
+
+Each mistake is told with file, line and field, all of them at once.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from services.shared import urls
+from services.shared.errors import InvalidSources, InvalidUrl
+from services.shared.frontier import FeedKind
+
+Path = tuple[str | int, ...]
+
+
+def _address(value: str) -> str:
+    try:
+        urls.host(value)
+    except InvalidUrl as error:
+        raise ValueError("not an absolute http(s) address") from error
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        datetime.now(UTC).astimezone(ZoneInfo(value))
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone {value!r}; write it as in Asia/Riyadh") from error
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+
+
+class Record(BaseModel):
+    """A part of the file: frozen, and with no field but those named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CrawlPolicy(Record):
+    """How politely a source is read."""
+
+    #: Seconds between the starts of two requests to one host, at least.
+    delay_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 1
+    user_agent: Annotated[str, Field(min_length=1)] | None = None
+    obey_robots: bool = True
+    #: Links that their feed dates earlier are known, but not fetched.
+    max_age_days: Annotated[float, Field(gt=0)] | None = None
+
+
+class Feed(Record):
+    """One address that lists links."""
+
+    url: Address
+    kind: FeedKind = "feed"
+    poll_every_s: Annotated[float, Field(ge=1)] = 900.0
+
+
+class Source(Record):
+    """An outlet, as `sources.yaml` describes it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+    title: Annotated[str, Field(min_length=1)]
+    home_page: Address
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] | None = None
+    time_zone: TimeZone | None = None
+    enabled: bool = True
+    crawl: CrawlPolicy = CrawlPolicy()
+    feeds: Annotated[tuple[Feed, ...], Field(min_length=1)]
+
+
+class File(Record):
+    """The whole file."""
+
+    sources: tuple[Source, ...]
+
+
+#: What pydantic's own words leave unclear, in ours.
+HINTS = {
+    "name": "small letters, digits and single hyphens, such as al-jazirah",
+    "country": "two capital letters, such as SA",
+    "language": "two or three small letters, such as ar",
+}
+#: What pydantic says in terms of Python, in terms of YAML.
+WORDS = {
+    "tuple_type": "this must be a list",
+    "model_type": "this must be a group of fields",
+    "too_short": "this list must not be empty",
+}
+
+
+def parse(text: str, filename: str) -> tuple[Source, ...]:
+    """Return the sources in the text of a `sources.yaml`; `filename` is for the messages.
+
+    Raises:
+        InvalidSources: with one line for each mistake.
+    """
+    root, value = _read(text, filename)
+    lines = dict(_lines(root, ()))
+    problems = list(_duplicate_keys(root))
+    sources: tuple[Source, ...] = ()
+    try:
+        # Strict types would refuse `delay_s: 1`; YAML has typed the scalars already.
+        sources = File.model_validate(value).sources
+    except ValidationError as error:
+        problems += [_problem(dict(found), lines) for found in error.errors(include_url=False)]
+    problems += _repeated(sources, lines)
+    if problems:
+        told = "\n".join(f"{filename}:{line}: {message}" for line, message in sorted(problems))
+        raise InvalidSources(told)
+    return sources
+
+
+def _read(text: str, filename: str) -> tuple[yaml.Node, object]:
+    """Return the text as nodes, which know their lines, and as the value safe_load would give."""
+    loader = yaml.SafeLoader("")
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            raise InvalidSources(f"{filename}:1: empty: it must have a list named sources")
+        dict(_lines(root, ()))  # an alias to what holds it has no end
+        return root, loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InvalidSources(f"{filename}:{line}: not YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidSources(f"{filename}:1: not YAML: {reason}") from error
+    finally:
+        loader.dispose()
+
+
+def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the path of each field and item with its line, counted from 1."""
+    yield path, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            where = (*path, str(key.value))
+            yield from _lines(value, where)
+            yield where, key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _lines(item, (*path, index))
+
+
+def _duplicate_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    # YAML forbids them, PyYAML silently keeps the last.
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, f"{key.value}: this field is there twice"
+            seen.add(str(key.value))
+            yield from _duplicate_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _duplicate_keys(item)
+
+
+def _problem(found: Mapping[str, Any], lines: Mapping[Path, int]) -> tuple[int, str]:
+    path: Path = tuple(found["loc"])
+    kind = found["type"]
+    name = str(path[-1]) if path else "file"
+    if kind == "extra_forbidden":
+        message = f"there is no such field{_did_you_mean(path)}"
+    elif kind == "missing":
+        message = "this field is missing"
+    elif kind == "string_pattern_mismatch":
+        message = f"{found['input']!r} is not valid; write {HINTS[name]}"
+    elif kind in WORDS:
+        message = WORDS[kind]
+    else:
+        message = str(found["msg"]).removeprefix("Value error, ")
+        message += "" if isinstance(found["input"], dict | list) else f" (got {found['input']!r})"
+    return _line(path, lines), f"{_dotted(path)}: {message}"
+
+
+def _did_you_mean(path: Path) -> str:
+    records: Mapping[int, type[Record]] = {0: File, 2: Source}
+    parents: Mapping[object, type[Record]] = {"crawl": CrawlPolicy, "feeds": Feed}
+    record = records.get(len(path) - 1) or parents[path[2]]
+    close = difflib.get_close_matches(str(path[-1]), record.model_fields, n=1)
+    known = ", ".join(record.model_fields)
+    return f"; did you mean {close[0]}?" if close else f"; the fields are: {known}"
+
+
+def _repeated(sources: tuple[Source, ...], lines: Mapping[Path, int]) -> list[tuple[int, str]]:
+    problems = []
+    names: dict[str, Path] = {}
+    feeds: dict[str, Path] = {}
+    for number, source in enumerate(sources):
+        places: list[tuple[dict[str, Path], str, Path]] = [
+            (names, source.name, ("sources", number, "name"))
+        ]
+        places += [
+            (feeds, feed.url, ("sources", number, "feeds", index, "url"))
+            for index, feed in enumerate(source.feeds)
+        ]
+        for seen, value, path in places:
+            first = seen.setdefault(value, path)
+            if first != path:
+                message = f"{_dotted(path)}: {value} is in line {lines[first]} already"
+                problems.append((lines[path], message))
+    return problems
+
+
+def _line(path: Path, lines: Mapping[Path, int]) -> int:
+    while path not in lines:
+        path = path[:-1]
+    return lines[path]
+
+
+def _dotted(path: Path) -> str:
+    joined = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return re.sub(r"^\.", "", joined) or "file"

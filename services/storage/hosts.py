@@ -1,0 +1,54 @@
+"""Hosts: which crawler works them now, and until when they asked us to stay away."""
+
+from collections.abc import Sequence
+
+from services.storage import Connection, queries
+
+SQL = queries("hosts")
+
+
+def take(
+    tx: Connection, crawler: str, names: Sequence[str], *, count: int, lease_s: float
+) -> list[str]:
+    """Lease up to `count` hosts on which these sources have something due; return them."""
+    rows = tx.execute(
+        SQL.take, {"crawler": crawler, "sources": list(names), "count": count, "lease_s": lease_s}
+    ).fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def renew(tx: Connection, crawler: str, hosts: Sequence[str], *, lease_s: float) -> set[str]:
+    """Lengthen the leases this crawler holds; return the hosts that are still its own."""
+    rows = tx.execute(
+        SQL.renew, {"crawler": crawler, "hosts": list(hosts), "lease_s": lease_s}
+    ).fetchall()
+    return {str(name) for (name,) in rows}
+
+
+def give_back(tx: Connection, crawler: str, hosts: Sequence[str]) -> None:
+    """End the leases, so that any crawler may take these hosts at once."""
+    tx.execute(SQL.give_back, {"crawler": crawler, "hosts": list(hosts)})
+
+
+def leased_by_others(tx: Connection, crawler: str, names: Sequence[str]) -> int:
+    """Return how many hosts with links of these sources to fetch are another crawler's."""
+    row = tx.execute(
+        SQL.leased_by_others, {"crawler": crawler, "sources": list(names)}
+    ).fetchone()
+    return int(str(row[0])) if row else 0
+
+
+def block(
+    tx: Connection, host: str, retry_after_s: float | None, *, base_s: float, most_s: float
+) -> float:
+    """Stay away from a host as long as it asked, or longer each time; return for how many seconds."""
+    row = tx.execute(
+        SQL.block,
+        {"host": host, "retry_after_s": retry_after_s, "base_s": base_s, "most_s": most_s},
+    ).fetchone()
+    return float(str(row[0])) if row else base_s
+
+
+def answered(tx: Connection, host: str) -> None:
+    """Forget that a host asked us to stay away, now that it answers."""
+    tx.execute(SQL.answered, {"host": host})

@@ -1,0 +1,120 @@
+"""Links: the record of every address a feed listed, and what became of it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from psycopg.rows import class_row, dict_row
+
+from services.shared import urls
+from services.shared.frontier import DueLink, LinkOutcome, ListedLink
+from services.storage import Connection, queries
+
+SQL = queries("links")
+
+
+def add(
+    tx: Connection, feed_id: int, links: Sequence[ListedLink], *, oldest: datetime | None = None
+) -> tuple[int, int]:
+    """Store what a feed lists, before any of it is fetched.
+
+    Links of one key are one link. Those dated before `oldest` are stored, but not fetched.
+    Returns how many were new, and how many of these are too old.
+    """
+    by_key: dict[bytes, tuple[str, ListedLink]] = {}
+    for link in links:
+        key = urls.key(link.url)
+        by_key.setdefault(_sha256(key), (key, link))
+    if not by_key:
+        return 0, 0
+    listed = [link for _, link in by_key.values()]
+    hosts = [urls.host(link.url) for link in listed]
+    tx.execute(SQL.save_hosts, {"hosts": hosts})
+    rows = tx.execute(
+        SQL.add,
+        {
+            "feed_id": feed_id,
+            "key_sha256s": list(by_key),
+            "keys": [key for key, _ in by_key.values()],
+            "urls": [link.url for link in listed],
+            "hosts": hosts,
+            "titles": [link.title for link in listed],
+            "published": [link.published_at for link in listed],
+            "modified": [link.modified_at for link in listed],
+            "too_old": [_is_before(link, oldest) for link in listed],
+        },
+    ).fetchall()
+    tx.execute(SQL.listed_by, {"feed_id": feed_id, "key_sha256s": list(by_key)})
+    return len(rows), sum(state == "refused" for (state,) in rows)
+
+
+def _is_before(link: ListedLink, oldest: datetime | None) -> bool:
+    stated = link.modified_at or link.published_at
+    return bool(oldest and stated and stated < oldest)
+
+
+def _sha256(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def free_abandoned(tx: Connection, hosts: Sequence[str], *, max_attempts: int) -> int:
+    """Make links whose crawler is gone due again, and return how many there were."""
+    return tx.execute(
+        SQL.free_abandoned, {"hosts": list(hosts), "max_attempts": max_attempts}
+    ).rowcount
+
+
+def take_due(
+    tx: Connection, hosts: Sequence[str], names: Sequence[str], *, per_host: int
+) -> list[DueLink]:
+    """Take up to `per_host` due links of each host; they are `fetching` from now on."""
+    with tx.cursor(row_factory=class_row(DueLink)) as cursor:
+        cursor.execute(
+            SQL.take, {"hosts": list(hosts), "sources": list(names), "per_host": per_host}
+        )
+        return cursor.fetchall()
+
+
+def give_back(tx: Connection, ids: Sequence[int]) -> None:
+    """Make links that were taken, but not asked for, due as before."""
+    tx.execute(SQL.give_back, {"ids": list(ids)})
+
+
+def end(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
+    """Write down what became of links."""
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            SQL.end,
+            [
+                {
+                    "link_id": outcome.link_id,
+                    "state": outcome.state,
+                    "reason": outcome.reason,
+                    "status": outcome.status,
+                    "final_url": outcome.final_url,
+                    "page_id": outcome.page_id,
+                    "next_fetch_at": outcome.next_fetch_at,
+                }
+                for outcome in sorted(outcomes, key=lambda outcome: outcome.link_id)
+            ],
+        )
+
+
+def trace(tx: Connection, url: str) -> Mapping[str, object] | None:
+    """Return all that is known of the link with this address, or None if it was never listed.
+
+    Raises:
+        InvalidUrl: not an http(s) address.
+    """
+    with tx.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(SQL.trace, {"key_sha256": _sha256(urls.key(url))})
+        return cursor.fetchone()
+
+
+def counts(tx: Connection, names: Sequence[str]) -> dict[tuple[str, str | None], int]:
+    """Return how many links of these sources are in each state, for each reason."""
+    rows = tx.execute(SQL.counts, {"sources": list(names)}).fetchall()
+    return {
+        (str(state), None if reason is None else str(reason)): int(str(count))
+        for state, reason, count in rows
+    }

@@ -1,0 +1,82 @@
+"""Sources and feeds: as `sources.yaml` says, which are due, and what their polls gave."""
+
+from collections.abc import Sequence
+
+from psycopg.rows import class_row
+
+from services.shared import urls
+from services.shared.frontier import DueFeed, FeedPoll, ListedSitemap
+from services.shared.sources import Source
+from services.storage import Connection, queries
+
+SQL = queries("sources")
+
+
+def save(tx: Connection, sources: Sequence[Source]) -> None:
+    """Make the store say what the file says; feeds it no longer has are polled no more."""
+    for source in sources:
+        tx.execute(SQL.save_source, source.model_dump(include=SOURCE_FIELDS))
+        for feed in source.feeds:
+            row = {**feed.model_dump(), "source": source.name, "host": urls.host(feed.url)}
+            tx.execute(SQL.save_host, row)
+            tx.execute(SQL.save_feed, row)
+        listed = [feed.url for feed in source.feeds]
+        tx.execute(SQL.disable_other_feeds, {"source": source.name, "urls": listed})
+
+
+SOURCE_FIELDS = {"name", "title", "home_page", "country", "language", "time_zone", "enabled"}
+
+
+def make_due(tx: Connection, names: Sequence[str]) -> None:
+    """Have every feed of these sources polled now."""
+    tx.execute(SQL.make_due, {"sources": list(names)})
+
+
+def take_due(
+    tx: Connection, hosts: Sequence[str], names: Sequence[str], lease_s: float
+) -> list[DueFeed]:
+    """Return the due feeds of these sources on these hosts, and hide them for `lease_s` seconds."""
+    with tx.cursor(row_factory=class_row(DueFeed)) as cursor:
+        cursor.execute(
+            SQL.take_feeds, {"hosts": list(hosts), "sources": list(names), "lease_s": lease_s}
+        )
+        return cursor.fetchall()
+
+
+def give_back(tx: Connection, ids: Sequence[int]) -> None:
+    """Make feeds that were taken, but not asked for, due again."""
+    tx.execute(SQL.give_back_feeds, {"ids": list(ids)})
+
+
+def polled(tx: Connection, poll: FeedPoll) -> None:
+    """Write down what a poll gave and when the next one is."""
+    tx.execute(
+        SQL.polled,
+        {
+            "feed_id": poll.feed_id,
+            "outcome": poll.outcome,
+            "status": poll.status,
+            "detail": poll.detail,
+            "next_fetch_at": poll.next_fetch_at,
+            "failed": poll.failed,
+            "etag": poll.etag,
+            "last_modified": poll.last_modified,
+            "links_count": poll.links_count,
+        },
+    )
+
+
+def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitemap]) -> None:
+    """Store the sitemaps an index lists; those new or changed become due."""
+    for child in sorted(children, key=lambda child: child.url):
+        host = urls.host(child.url)
+        tx.execute(SQL.save_host, {"host": host})
+        tx.execute(
+            SQL.save_child,
+            {
+                "parent_id": parent_id,
+                "url": child.url,
+                "host": host,
+                "modified_at": child.modified_at,
+            },
+        )

@@ -1,0 +1,96 @@
+-- The frontier: links are stored before they are fetched, and each ends in a state with a reason.
+
+-- name: save_hosts
+insert into rasid.hosts (name)
+select distinct unnest(%(hosts)s::text[]) as name order by name
+on conflict (name) do nothing
+
+-- name: add
+-- Links a feed lists, in key order so that two crawlers never wait for each other in a circle.
+-- Those too old are kept, but not fetched. Returns the new ones.
+insert into rasid.links (
+    normalized_url_sha256, normalized_url, url, host, source, feed_id,
+    title, published_at, modified_at, state, reason
+)
+select
+    new.key_sha256, new.key, new.url, new.host, f.source, f.id,
+    new.title, new.published_at, new.modified_at,
+    case when new.too_old then 'refused' else 'due' end,
+    case when new.too_old then 'too_old' end
+from unnest(
+    %(key_sha256s)s::bytea[], %(keys)s::text[], %(urls)s::text[], %(hosts)s::text[],
+    %(titles)s::text[], %(published)s::timestamptz[], %(modified)s::timestamptz[],
+    %(too_old)s::boolean[]
+) as new (key_sha256, key, url, host, title, published_at, modified_at, too_old)
+cross join rasid.feeds f
+where f.id = %(feed_id)s
+order by new.key_sha256
+on conflict (normalized_url_sha256) do nothing
+returning state
+
+-- name: listed_by
+insert into rasid.link_feeds (link_id, feed_id)
+select l.id, %(feed_id)s from rasid.links l
+where l.normalized_url_sha256 = any(%(key_sha256s)s)
+order by l.id
+on conflict do nothing
+
+-- name: free_abandoned
+-- Links whose crawler is gone: due again, unless each try so far killed its crawler.
+update rasid.links set
+    state = case when attempts_count >= %(max_attempts)s then 'failed' else 'due' end,
+    reason = 'crawler_died'
+where host = any(%(hosts)s) and state = 'fetching'
+returning state
+
+-- name: take
+with due as (
+    select picked.id
+    from unnest(%(hosts)s::text[]) as host (name)
+    cross join lateral (
+        select l.id from rasid.links l
+        where l.host = host.name and l.state = 'due' and l.next_fetch_at <= now()
+            and l.source = any(%(sources)s)
+        order by l.next_fetch_at, l.id
+        limit %(per_host)s
+        for update skip locked
+    ) as picked
+)
+update rasid.links l
+set state = 'fetching', attempts_count = l.attempts_count + 1
+from due where l.id = due.id
+returning
+    l.id, l.url, l.host, l.source,
+    (select f.url from rasid.feeds f where f.id = l.feed_id) as feed_url,
+    l.title, l.published_at, l.attempts_count
+
+-- name: give_back
+-- Taken, but not asked for: as if it had not been taken.
+update rasid.links set state = 'due', attempts_count = attempts_count - 1
+where id = any(%(ids)s) and state = 'fetching'
+
+-- name: end
+update rasid.links set
+    state = %(state)s,
+    reason = %(reason)s,
+    http_status = %(status)s,
+    final_url = %(final_url)s,
+    page_id = coalesce(%(page_id)s, page_id),
+    next_fetch_at = coalesce(%(next_fetch_at)s, next_fetch_at),
+    last_fetched_at = now()
+where id = %(link_id)s
+
+-- name: trace
+select
+    l.id, l.url, l.source, l.state, l.reason, l.http_status, l.attempts_count, l.title,
+    l.published_at, l.first_seen_at, l.last_fetched_at, l.next_fetch_at, l.final_url, l.page_id,
+    array(
+        select f.url from rasid.link_feeds lf join rasid.feeds f on f.id = lf.feed_id
+        where lf.link_id = l.id order by lf.first_seen_at, f.id
+    ) as feed_urls
+from rasid.links l
+where l.normalized_url_sha256 = %(key_sha256)s
+
+-- name: counts
+select state, reason, count(*) from rasid.links where source = any(%(sources)s)
+group by state, reason order by state, reason

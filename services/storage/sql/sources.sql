@@ -1,0 +1,99 @@
+-- Outlets, the feeds they list links in, and the hosts both are on.
+
+-- name: save_source
+insert into rasid.sources (name, title, home_page_url, country, language, time_zone, enabled)
+values (
+    %(name)s, %(title)s, %(home_page)s, %(country)s, %(language)s, %(time_zone)s, %(enabled)s
+)
+on conflict (name) do update set
+    title = excluded.title,
+    home_page_url = excluded.home_page_url,
+    country = excluded.country,
+    language = excluded.language,
+    time_zone = excluded.time_zone,
+    enabled = excluded.enabled,
+    updated_at = now()
+where (sources.title, sources.home_page_url, sources.country, sources.language,
+       sources.time_zone, sources.enabled)
+    is distinct from
+    (excluded.title, excluded.home_page_url, excluded.country, excluded.language,
+     excluded.time_zone, excluded.enabled)
+
+-- name: save_feed
+-- What the file says of a feed; its schedule and validators stay.
+insert into rasid.feeds (source, url, host, kind, poll_every_s)
+values (%(source)s, %(url)s, %(host)s, %(kind)s, %(poll_every_s)s)
+on conflict (url) do update set
+    source = excluded.source,
+    kind = excluded.kind,
+    poll_every_s = excluded.poll_every_s,
+    enabled = true,
+    next_fetch_at = least(
+        feeds.next_fetch_at, now() + make_interval(secs => excluded.poll_every_s)
+    )
+where (feeds.source, feeds.kind, feeds.poll_every_s, feeds.enabled)
+    is distinct from (excluded.source, excluded.kind, excluded.poll_every_s, true)
+
+-- name: disable_other_feeds
+update rasid.feeds set enabled = false
+where source = %(source)s and parent_id is null and enabled and not (url = any(%(urls)s))
+
+-- name: save_host
+insert into rasid.hosts (name) values (%(host)s) on conflict (name) do nothing
+
+-- name: make_due
+update rasid.feeds set next_fetch_at = now()
+where source = any(%(sources)s) and enabled and parent_id is null and next_fetch_at > now()
+
+-- name: take_feeds
+-- A feed handed out is due again after the lease, should its crawler be killed.
+update rasid.feeds set next_fetch_at = now() + make_interval(secs => %(lease_s)s)
+where id in (
+    select id from rasid.feeds
+    where host = any(%(hosts)s) and source = any(%(sources)s)
+        and enabled and next_fetch_at <= now()
+    for update skip locked
+)
+returning
+    id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth
+
+-- name: give_back_feeds
+update rasid.feeds set next_fetch_at = now() where id = any(%(ids)s)
+
+-- name: polled
+-- The index decides when a sitemap it lists is read again.
+update rasid.feeds set
+    next_fetch_at = case
+        when parent_id is not null and not %(failed)s then 'infinity' else %(next_fetch_at)s
+    end,
+    last_fetched_at = now(),
+    last_status = %(status)s,
+    last_outcome = %(outcome)s,
+    last_error = %(detail)s,
+    errors_count = case when %(failed)s then errors_count + 1 else 0 end,
+    links_count = coalesce(%(links_count)s, links_count),
+    -- A server that answers 304 may leave its validators out: they stay.
+    etag = case when %(outcome)s = 'listed' then %(etag)s else etag end,
+    last_modified = case when %(outcome)s = 'listed' then %(last_modified)s else last_modified end
+where id = %(feed_id)s
+
+-- name: save_child
+-- A sitemap that an index lists: due when it is new, or said to be newer than what we read.
+-- One whose date the index does not tell is due once a day.
+insert into rasid.feeds (source, url, host, kind, parent_id, depth, poll_every_s, modified_at)
+select source, %(url)s, %(host)s, kind, id, depth + 1, poll_every_s, %(modified_at)s
+from rasid.feeds where id = %(parent_id)s
+on conflict (url) do update set
+    modified_at = excluded.modified_at,
+    enabled = true,
+    next_fetch_at = case
+        when feeds.parent_id is null then feeds.next_fetch_at
+        when feeds.last_fetched_at is null then now()
+        when coalesce(excluded.modified_at, now() - interval '1 day') > feeds.last_fetched_at
+            then now()
+        else feeds.next_fetch_at
+    end
+
+-- name: counts
+select last_outcome, count(*) from rasid.feeds where source = any(%(sources)s) and enabled
+group by last_outcome
