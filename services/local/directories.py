@@ -1,0 +1,91 @@
+"""A state directory in, its lock, its log files and a short private place for sockets out."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from services.local import unroot
+from services.shared.errors import LocalServersError
+
+#: A socket's path may have 107 bytes on Linux and 103 on macOS; ours end in /.s.PGSQL.5432.
+LONGEST_ROOT = 55
+LOG_KEPT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one set of servers keeps its files, and how it runs."""
+
+    state: Path
+    sockets: Path
+    mode: unroot.Mode
+    durable: bool
+
+    def socket(self, name: str) -> Path:
+        """Return the socket of the Valkey called `name`."""
+        return self.sockets / f"{name}.sock"
+
+
+def sockets_root() -> Path:
+    """Return a directory with a short path in which we may make directories."""
+    choices = [tempfile.gettempdir()]
+    if os.geteuid() != 0:  # root's is closed to the user nobody
+        choices.insert(0, os.environ.get("XDG_RUNTIME_DIR", ""))
+    for choice in filter(None, choices):
+        if len(os.fsencode(choice)) <= LONGEST_ROOT and os.access(choice, os.W_OK | os.X_OK):
+            return Path(choice)
+    return Path("/tmp")  # noqa: S108 (a private directory is made in it)
+
+
+def sockets_directory(state: Path) -> Path:
+    """Make and return the directory for the sockets of `state`, open to this user only.
+
+    The state directory itself may lie too deep for a socket, or on a disk that cannot hold one.
+
+    Raises:
+        LocalServersError: somebody else made a directory of that name.
+    """
+    digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
+    directory = sockets_root() / f"rasid-{os.getuid()}-{digest}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.getuid(), _nobody_if_root()):
+        raise LocalServersError(f"{directory} belongs to another user: remove it, or set TMPDIR")
+    os.chown(directory, os.getuid(), os.getgid())
+    directory.chmod(0o700)
+    return directory
+
+
+def lock(state: Path) -> IO[bytes] | None:
+    """Return the held lock of the state directory, or None when another process holds it."""
+    handle = (state / "lock").open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    return handle
+
+
+def log_file(state: Path, name: str) -> Path:
+    """Return where the process `name` logs; a large old log moves aside as NAME.log.1."""
+    path = state / "log" / f"{name}.log"
+    path.parent.mkdir(exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def remove(directory: Path) -> None:
+    """Remove the directory and all in it, if it is there."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _nobody_if_root() -> int:
+    return unroot.NOBODY.pw_uid if os.getuid() == 0 else os.getuid()

@@ -1,0 +1,88 @@
+"""Real servers for the tests: one Postgres and two Redis a run, an empty database for each test."""
+
+import itertools
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from services.local import Stack, start
+from services.shared import settings as settings_module
+from services.shared.settings import Settings
+
+TEMPLATE = "rasid_template"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Embedded servers in a temporary directory; they end with the run, also when it is killed."""
+    with start(None, durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(stack: Stack) -> str:
+    """The name of a migrated database that holds nothing yet."""
+    from services.storage.migrate import migrate
+
+    admin(stack, "create database {}", TEMPLATE)
+    migrate(url_of(stack, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def database_names() -> Iterator[str]:
+    """Names that were not used yet in this run."""
+    return (f"test_{number}" for number in itertools.count(1))
+
+
+@pytest.fixture
+def empty_database_url(stack: Stack, database_names: Iterator[str]) -> Iterator[str]:
+    """The address of a database without any schema, for this test alone."""
+    name = next(database_names)
+    admin(stack, "create database {}", name)
+    yield url_of(stack, name)
+    admin(stack, "drop database if exists {} with (force)", name)
+
+
+@pytest.fixture
+def database_url(stack: Stack, template: str, database_names: Iterator[str]) -> Iterator[str]:
+    """The address of a migrated database, for this test alone."""
+    name = next(database_names)
+    # A copy of files is faster here than one through the log, and needs no checkpoint's safety.
+    admin(stack, "create database {} template {} strategy file_copy", name, template)
+    yield url_of(stack, name)
+    admin(stack, "drop database if exists {} with (force)", name)
+
+
+@pytest.fixture
+def empty_redis(stack: Stack) -> Stack:
+    """The stack, with nothing in its two Redis."""
+    for path in (stack.broker_socket, stack.bodies_socket):
+        with redis.Redis(unix_socket_path=str(path)) as client:
+            client.flushall()
+    return stack
+
+
+@pytest.fixture
+def settings(empty_redis: Stack, database_url: str) -> Settings:
+    """Settings that lead to this test's database and to two empty Redis."""
+    return settings_module.load(
+        database_url=database_url,
+        redis_url=empty_redis.redis_url,
+        redis_bodies_url=empty_redis.redis_bodies_url,
+    )
+
+
+def admin(stack: Stack, statement: str, *names: str) -> None:
+    """Run a statement that no transaction may hold, with names put in for its braces."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def url_of(stack: Stack, database: str) -> str:
+    """Return the address of another database of the same server."""
+    return urlunsplit(urlsplit(stack.database_url)._replace(path=f"/{database}"))
