@@ -45,7 +45,8 @@ Problem = Literal[
     "no_links",  # read, but nothing in it is listed
     "item_without_link",
     "invalid_link",  # not an http(s) address
-    "invalid_date",  # a date that is no date; the link is kept without it
+    "invalid_date",  # what stands for a date is none; the link is kept without it
+    "incomplete_date",  # a date without time, or without zone where the source has none either
     "too_large",  # more links, or more unpacked bytes, than we read
     "too_deep",  # an index inside an index inside an index
     "unknown_format",  # neither feed nor sitemap
