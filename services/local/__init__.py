@@ -5,6 +5,7 @@ nothing that it started outlives the program, however it ends. `attach` finds th
 another process runs.
 """
 
-from services.local.stack import Exit, Stack, attach, start
+from services.local.link import Exit
+from services.local.stack import Stack, attach, start
 
 __all__ = ["Exit", "Stack", "attach", "start"]

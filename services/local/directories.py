@@ -40,7 +40,7 @@ def sockets_root() -> Path:
     for choice in filter(None, choices):
         if len(os.fsencode(choice)) <= LONGEST_ROOT and os.access(choice, os.W_OK | os.X_OK):
             return Path(choice)
-    return Path("/tmp")  # noqa: S108 (a private directory is made in it)
+    return Path("/tmp")  # noqa: S108 - a private directory is made in it
 
 
 def sockets_directory(state: Path) -> Path:
@@ -80,6 +80,21 @@ def log_file(state: Path, name: str) -> Path:
     if path.exists() and path.stat().st_size > LOG_KEPT_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path
+
+
+def said(log: Path) -> str:
+    """Return the name of a log and its last lines, for a message that says what went wrong."""
+    lines = log.read_text("utf-8", "replace").splitlines()[-4:] if log.exists() else []
+    return "\n  ".join([f"the end of {log}:", *lines])
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read, in one step."""
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    new.replace(path)
 
 
 def remove(directory: Path) -> None:

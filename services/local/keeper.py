@@ -1,7 +1,7 @@
 """The life of the guard in, an end of everything out, also when the guard itself is killed.
 
-The keeper is the guard's parent and does nothing while it lives. It holds the lock on the state
-directory until the last process is gone. Killed itself, it takes the guard with it, which stops all.
+The keeper is the guard's parent and does nothing while the guard lives. It holds the lock on the
+state directory until the last process is gone. When it is killed itself, the guard stops all.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def run_kept(guard: Callable[["Report"], int], clean_up: Callable[[], None]) -> 
     groups, status = _watch(child, read)
     if os.WIFEXITED(status):
         return os.WEXITSTATUS(status)
-    print(f"the guard was killed by signal {os.WTERMSIG(status)}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"the guard was killed by signal {os.WTERMSIG(status)}\n")
     if os.getppid() == program:  # as Ctrl-C would: without its servers it cannot go on
         os.kill(program, signal.SIGINT)
     _end(groups)

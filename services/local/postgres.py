@@ -119,7 +119,7 @@ def _make_data(place: Place, programs: Path, data: Path, run: Run) -> None:
     for argv, stdin in ((initdb, None), (single, CREATE_DATABASE)):
         step = _command(place, "postgres", argv, signal.SIGKILL, stdin)
         if run(step) != 0:
-            raise LocalServersError(f"Postgres' data cannot be made; {step.log} says why")
+            raise LocalServersError(f"Postgres' data cannot be made; {directories.said(step.log)}")
     unfinished.rename(data)
 
 

@@ -85,14 +85,14 @@ def launch(command: Command) -> "subprocess.Popen[bytes]":
         set_death_signal(command.stop_signal, parent)
 
     with command.log.open("ab") as log, (command.stdin or Path(os.devnull)).open("rb") as stdin:
-        return subprocess.Popen(  # noqa: S603, PLW1509
+        return subprocess.Popen(  # noqa: S603 - the caller's command
             command.argv,
             stdin=stdin,
             stdout=log,
             stderr=log,
             env=command.env,
             cwd=command.cwd,
-            preexec_fn=prepare,
+            preexec_fn=prepare,  # noqa: PLW1509 - the guard has one thread
             start_new_session=True,
         )
 
@@ -163,7 +163,7 @@ def command_line(pid: int) -> str:
         except OSError:
             return ""
     ps = ["/bin/ps", "-o", "command=", "-p", str(pid)]
-    return subprocess.run(ps, capture_output=True, check=False, text=True).stdout  # noqa: S603
+    return subprocess.run(ps, capture_output=True, check=False, text=True).stdout  # noqa: S603 - a fixed command
 
 
 def kill_group(group: int) -> None:

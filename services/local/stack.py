@@ -2,42 +2,23 @@
 
 import json
 import os
-import selectors
 import signal
-import subprocess
-import sys
 import tempfile
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from services.local import directories, postgres, valkey
+from services.local.link import Exit, GuardLink
 from services.shared.errors import LocalServersError
-
-ROOT = Path(__file__).resolve().parents[2]
-STOP_WITHIN = 120.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exit:
-    """A spawned process (or a server) ended by itself; a negative code is a signal's number."""
-
-    name: str
-    pid: int
-    code: int
-    #: Seconds until it is started again; None when it will not be.
-    restart_in_s: float | None
 
 
 class Stack:
     """Running servers and processes. Leaving the `with` block stops what `start` started."""
 
     def __init__(
-        self, state: Path, addresses: Mapping[str, str], guard: "Guard | None" = None
+        self, state: Path, addresses: Mapping[str, str], guard: GuardLink | None = None
     ) -> None:
         """Hold the addresses, and the guard if it is ours."""
         self.state = state
@@ -73,7 +54,7 @@ class Stack:
         """Return where the process `name` logs."""
         return self.state / "log" / f"{name}.log"
 
-    def spawn(
+    def spawn(  # noqa: PLR0913 - each is a property of a process
         self,
         name: str,
         argv: Sequence[str],
@@ -97,7 +78,7 @@ class Stack:
         return int(self._own_guard().ask(do="spawn", name=name, **request))
 
     def stop_process(self, name: str) -> int | None:
-        """Stop one process and return its exit code; None if it waited for its restart."""
+        """Stop one process and return its exit code; None when it was not running."""
         code = self._own_guard().ask(do="stop_process", name=name)
         return None if code is None else int(code)
 
@@ -144,103 +125,12 @@ class Stack:
             raise LocalServersError("no embedded servers run here: DATABASE_URL and REDIS_URL do")
         return self._addresses[name]
 
-    def _own_guard(self) -> "Guard":
+    def _own_guard(self) -> GuardLink:
         if self._guard is None:
-            raise LocalServersError("another rasid runs these servers, and only it starts processes")
-        return self._guard
-
-
-class Guard:
-    """The program's side of the guard process."""
-
-    def __init__(self, specification: Mapping[str, Any], log: Path) -> None:
-        """Start the guard process; `next_message` tells when it is ready."""
-        self._owner = os.getpid()
-        self._log = log
-        self._buffer = b""
-        self._exits: deque[Exit] = deque()
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        with log.open("ab") as stderr:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "services.local.guard", json.dumps(specification)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**os.environ, "PYTHONPATH": path},
-                cwd="/",
-                start_new_session=True,  # Ctrl-C must not reach the servers before their users
+            raise LocalServersError(
+                "another rasid runs these servers, and only it starts processes"
             )
-
-    def ask(self, **request: Any) -> Any:
-        """Send a request and return its answer."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError) as error:
-            raise LocalServersError(f"the servers' guard is gone; see {self._log}") from error
-        while True:
-            message = self.next_message(None)
-            if "answer" in message:
-                return message["answer"]
-            if "refused" in message:
-                raise LocalServersError(message["refused"])
-            self._note(message)
-
-    def next_exit(self, timeout: float | None) -> Exit | None:
-        """Return the next exit that the guard tells of."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while not self._exits:
-            message = self.next_message(until)
-            if not message:
-                return None
-            self._note(message)
-        return self._exits.popleft()
-
-    def next_message(self, until: float | None) -> dict[str, Any]:
-        """Return the next line that the guard writes; empty at the time `until` (monotonic).
-
-        Raises:
-            LocalServersError: the guard says that it failed, or ended without a word.
-        """
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                left = None if until is None else until - time.monotonic()
-                if left is not None and left < 0 or not selector.select(left):
-                    return {}
-                data = os.read(self._process.stdout.fileno(), 65536)
-                if not data:
-                    raise LocalServersError(f"the servers' guard ended; {self._log} says why")
-                self._buffer += data
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        message: dict[str, Any] = json.loads(line)
-        if "failed" in message:
-            raise LocalServersError(message["failed"])
-        return message
-
-    def lost(self) -> bool:
-        """Return whether the guard process ended without being asked to."""
-        assert self._process.stdin is not None
-        return not self._process.stdin.closed and self._process.poll() is not None
-
-    def stop(self) -> None:
-        """Have the guard stop everything, and wait for it."""
-        if os.getpid() != self._owner:  # a fork of the program must not stop what it does not own
-            return
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(STOP_WITHIN)
-        except KeyboardInterrupt:
-            self._process.send_signal(signal.SIGTERM)  # which tells the guard to hurry
-            self._process.wait(STOP_WITHIN)
-        self._process.stdout.close()
-
-    def _note(self, message: dict[str, Any]) -> None:
-        self._exits.append(Exit(**message["exit"]))
+        return self._guard
 
 
 def start(state_dir: Path | None, *, durable: bool = True, servers: bool = True) -> Stack:
@@ -263,11 +153,11 @@ def start(state_dir: Path | None, *, durable: bool = True, servers: bool = True)
         "durable": durable,
         "servers": servers,
     }
-    guard = Guard(specification, directories.log_file(state, "guard"))
+    guard = GuardLink(specification, directories.log_file(state, "guard"))
     try:
         ready = guard.next_message(None)["ready"]
     except BaseException:
-        guard.stop()
+        guard.stop()  # a temporary directory goes with it
         raise
     return Stack(state, ready, guard)
 

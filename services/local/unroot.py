@@ -13,7 +13,7 @@ LINUX = sys.platform == "linux"
 NOBODY = pwd.getpwnam("nobody")
 CLONE_NEWUSER = 0x10000000
 #: Where copies for the user nobody go: readable by all, and kept when the machine restarts.
-SHARED_ROOT = Path("/var/tmp")  # noqa: S108 (what we make there is owned by root or nobody)
+SHARED_ROOT = Path("/var/tmp")  # noqa: S108 - what we make there is root's or nobody's
 
 #: user_namespace: root here is an ordinary user in there, so all of our files stay within reach.
 #: nobody: where user namespaces are refused (some containers); files must be made reachable.
@@ -46,9 +46,8 @@ def own(mode: Mode, directory: Path) -> None:
     """
     if mode == "not_root" or directory.stat().st_uid == _owner(mode)[0]:
         return
-    for folder, _, names in os.walk(directory):
-        for path in (folder, *(os.path.join(folder, name) for name in names)):
-            os.chown(path, *_owner(mode), follow_symlinks=False)
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, *_owner(mode), follow_symlinks=False)
 
 
 def own_one(mode: Mode, directory: Path) -> None:
@@ -100,9 +99,11 @@ def _enter_user_namespace() -> None:
 
 def _runs(argv: list[str], mode: Mode = "user_namespace") -> bool:
     try:
-        # The guard, which calls this, has one thread: running Python between fork and exec is safe.
-        finished = subprocess.run(  # noqa: S603, PLW1509
-            argv, preexec_fn=lambda: enter(mode), capture_output=True, check=False
+        finished = subprocess.run(  # noqa: S603 - fixed commands
+            argv,
+            preexec_fn=lambda: enter(mode),
+            capture_output=True,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return False
