@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     )
     #: Off only where the pages to crawl are on this machine: demo and tests.
     public_addresses_only: Annotated[bool, Field(alias="RASID_PUBLIC_ADDRESSES_ONLY")] = True
+    fetch_timeout_s: Annotated[float, Field(alias="RASID_FETCH_TIMEOUT_S", gt=0)] = 60.0
+    #: A killed crawler's hosts go to another one, or to the same one started again, after this.
+    crawl_lease_s: Annotated[float, Field(alias="RASID_CRAWL_LEASE_S", gt=0)] = 60.0
+    #: Hosts one crawler works at the same time.
+    crawl_hosts: Annotated[int, Field(alias="RASID_CRAWL_HOSTS", ge=1)] = 200
 
     @property
     def bodies_url(self) -> str:
