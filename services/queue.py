@@ -186,6 +186,19 @@ class Queue:
             log.warning("hint not sent", pages=len(new), error=str(error))
         return len(new)
 
+    def replay(self, page_id: str, page: RawPage) -> None:
+        """Put a page on the queue again under the id it had, with no attempt counted.
+
+        Raises:
+            TransientError: Redis is away or full.
+        """
+        self.forgive([page_id])
+        with transient_errors(), self._bodies.pipeline(transaction=True) as pipe:
+            pipe.set(BODY + page_id, _pack(page), nx=True)
+            pipe.zadd(PENDING["replay"], {page_id: time.time()}, nx=True)
+            pipe.execute()
+        self.send([page_id], "replay", alone=True)
+
     def send(self, ids: Sequence[str], lane: Lane, *, alone: bool = False) -> None:
         """Tell the workers of pending ids, ten to a message, or each in a message of its own.
 

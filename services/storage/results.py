@@ -222,7 +222,7 @@ def _article_row(page_id: str, page: RawPage, article: Article, extractor_versio
             **fields,
             **{name: list(fields[name]) for name in ("authors", "tags", "captions")},
             "comments": Jsonb(storable({"comments": fields["comments"]})["comments"]),
-            "witnesses": Jsonb(dict(extraction.witnesses)),
+            "witnesses": Jsonb(storable(dict(extraction.witnesses))),
             "normalized_url": article.normalized_url,
             "url": article.url,
             "source": page.source,

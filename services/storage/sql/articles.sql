@@ -29,12 +29,13 @@ on conflict (normalized_url_sha256) do nothing
 returning id;
 
 -- name: lock_articles
--- The stored state of articles that are there already; locked in one order by all writers.
+-- The stored state of articles that are there already; locked in one order by all writers, and
+-- not so strongly that a copy which names one of them in duplicate_of would have to wait.
 select normalized_url_sha256, id, content_sha256, text_sha256, observed_at
 from rasid.articles
 where normalized_url_sha256 = any(%(keys)s)
 order by normalized_url_sha256
-for update;
+for no key update;
 
 -- name: supersede
 -- Keep the content that is about to be replaced.
@@ -115,16 +116,13 @@ returning article_id;
 update rasid.articles set duplicate_of = %(duplicate_of)s where id = %(id)s;
 
 -- name: list
--- Newest first; %(after)s is the id where the page before ended.
-select to_jsonb(a) from (
-    select * from media.articles
-    where (%(source)s::text is null or source = %(source)s)
-        and (%(language)s::text is null or language = %(language)s)
-        and (not %(distinct)s or duplicate_of is null)
-        and (%(before)s::bigint is null or id < %(before)s)
-    order by id desc
-    limit %(limit)s
-) as a;
+-- Newest first.
+select to_jsonb(a) from media.articles as a
+where (%(source)s::text is null or source = %(source)s)
+    and (%(language)s::text is null or language = %(language)s)
+    and (not %(distinct)s or duplicate_of is null)
+order by id desc
+limit %(limit)s;
 
 -- name: one
 select to_jsonb(a) from media.articles as a where id = %(id)s;

@@ -30,12 +30,12 @@ where (%(reason)s::text is null or d.reason = %(reason)s)
 order by d.last_failed_at desc, d.page_id
 limit %(limit)s;
 
--- name: bodies
--- What a replay publishes: the message's header and the body of each page.
-select d.page_id, d.header, c.body
+-- name: body
+-- What a replay publishes: the message's header and the body.
+select d.header, c.body
 from rasid.dead_letters as d
 left join rasid.captures as c on c.sha256 = d.capture_sha256
-where d.page_id = any(%(ids)s);
+where d.page_id = %(id)s;
 
 -- name: mark_replayed
 update rasid.dead_letters set replayed_at = now() where page_id = any(%(ids)s);

@@ -20,7 +20,7 @@ with free as (
             or exists (
                 select from rasid.feeds f
                 where f.host = h.name and f.enabled and f.next_fetch_at <= now()
-                    and f.source = any(%(sources)s)
+                    and f.source = any(%(sources)s) and f.kind = any(%(kinds)s)
             )
         )
     order by h.leased_until nulls first
@@ -41,6 +41,15 @@ returning name
 -- name: give_back
 update rasid.hosts set leased_by = null, leased_until = null
 where name = any(%(hosts)s) and leased_by = %(crawler)s
+
+-- name: give_back_all
+with fetching as (
+    -- Nothing is in flight any more: what was taken was not asked for.
+    update rasid.links l set state = 'due', attempts_count = l.attempts_count - 1
+    from rasid.hosts h
+    where h.leased_by = %(crawler)s and l.host = h.name and l.state = 'fetching'
+)
+update rasid.hosts set leased_by = null, leased_until = null where leased_by = %(crawler)s
 
 -- name: leased_by_others
 select count(*) from rasid.hosts h

@@ -1,0 +1,82 @@
+"""The `rasid` command: its groups, its global options, and how errors reach a person."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.shared import settings as settings_module
+from services.shared.errors import RasidError
+from services.shared.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def rasid(
+    context: typer.Context,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Where the embedded servers keep their data (default .rasid)."),
+    ] = None,
+) -> None:
+    """Rasid watches news outlets: it crawls them, extracts clean text, and stores every article once.
+
+    Commands work on DATABASE_URL and REDIS_URL where they are set, else on servers that Rasid
+    brings along and keeps in the state directory.
+
+    \b
+    Examples:
+      rasid demo                       see it work, from nothing
+      rasid up                         run everything on this machine until Ctrl-C
+      rasid import seeds/              import files
+      rasid articles                   what has been stored
+      rasid status                     is everything well?
+    """
+    if context.resilient_parsing or {"-h", "--help"} & set(sys.argv):
+        return
+    overrides = {"state_dir": state} if state else {}
+    context.obj = settings_module.load(**overrides)
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """Return the settings the callback has read."""
+    settings = context.obj
+    if not isinstance(settings, Settings):
+        raise RasidError("settings have not been read")
+    return settings
+
+
+def output() -> Console:
+    """Return the console for results. Piped output is as wide as it needs to be."""
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+
+
+def progress_console() -> Console:
+    """Return the console for progress and remarks, which never mix with results."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def main() -> None:
+    """Run the command; a known error is one line and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    from services.cli import read, run, text  # noqa: F401, PLC0415 - they add their commands
+
+    try:
+        app()
+    except RasidError as error:
+        print(f"rasid: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        # Whoever read the output has closed it (`rasid articles | head`): that is no error.
+        sys.stderr.close()
+        raise SystemExit(0) from None

@@ -1,0 +1,24 @@
+-- name: articles
+select
+    count(*)::int as articles,
+    (count(*) filter (where duplicate_of is not null))::int as duplicates,
+    max(created_at) as newest_at
+from rasid.articles;
+
+-- name: outcomes
+select outcome, coalesce(reason, ''), count(*)::int
+from rasid.raw_pages group by 1, 2 order by 1, 3 desc, 2;
+
+-- name: dead_letters
+select reason, count(*)::int from rasid.dead_letters group by 1 order by 2 desc, 1;
+
+-- name: links
+select state, coalesce(reason, ''), count(*)::int
+from rasid.links group by 1, 2 order by 1, 3 desc, 2;
+
+-- name: feeds
+select source, url, errors_count, coalesce(last_error, ''), last_fetched_at
+from rasid.feeds where enabled order by errors_count desc, source, url;
+
+-- name: refusals
+select reason, count(*)::int from rasid.import_refusals group by 1 order by 2 desc, 1;

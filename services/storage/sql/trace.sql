@@ -1,0 +1,40 @@
+-- name: links
+select
+    l.id, l.url, l.normalized_url, l.source, l.state, l.reason, l.http_status,
+    l.attempts_count, l.first_seen_at, l.last_fetched_at, l.next_fetch_at, l.page_id,
+    array(
+        select f.url || ' at ' || to_char(lf.first_seen_at, 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+        from rasid.link_feeds as lf join rasid.feeds as f on f.id = lf.feed_id
+        where lf.link_id = l.id order by lf.first_seen_at
+    ) as listed_by
+from rasid.links as l
+where l.normalized_url_sha256 = any(%(keys)s)
+order by l.id;
+
+-- name: raw_pages
+-- By any address it had, by the article it became, or by the file it was imported from.
+select
+    p.id, p.requested_url, p.final_url, p.origin, p.source, p.fetched_at, p.status, p.outcome,
+    p.reason, p.detail, p.article_id, p.extractor_version, p.processed_at,
+    octet_length(c.body) as capture_bytes
+from rasid.raw_pages as p
+left join rasid.captures as c on c.sha256 = p.capture_sha256
+where p.requested_url = any(%(urls)s)
+    or p.final_url = any(%(urls)s)
+    or p.origin = any(%(urls)s)
+    or p.article_id in (
+        select id from rasid.articles where normalized_url_sha256 = any(%(keys)s)
+    )
+    or p.id in (
+        select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s)
+    )
+order by p.processed_at, p.id;
+
+-- name: articles
+select
+    a.id, a.url, a.title, a.version, a.duplicate_of, d.url as duplicate_of_url, a.created_at,
+    a.updated_at, length(a.text) as characters
+from rasid.articles as a
+left join rasid.articles as d on d.id = a.duplicate_of
+where a.normalized_url_sha256 = any(%(keys)s) or a.id = any(%(ids)s)
+order by a.id;

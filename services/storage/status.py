@@ -1,0 +1,64 @@
+"""What the store says of itself, for people who operate it: counts, reasons and ages."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.storage import Connection, queries, transient_errors
+
+SQL = queries("status")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingFeed:
+    """A feed whose last fetches failed."""
+
+    source: str
+    url: str
+    errors_count: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Counts as of now. Keys of two words are (outcome or state, reason or "")."""
+
+    articles: int
+    duplicates: int
+    newest_at: datetime | None
+    outcomes: dict[tuple[str, str], int]
+    dead_letters: dict[str, int]
+    links: dict[tuple[str, str], int]
+    feeds: int
+    failing_feeds: list[FailingFeed]
+    refusals: dict[str, int]
+
+
+def read(connection: Connection) -> Status:
+    """Return the state of the store.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        articles, duplicates, newest_at = connection.execute(SQL.articles).fetchone() or (0, 0, None)
+        feeds = connection.execute(SQL.feeds).fetchall()
+        return Status(
+            articles=articles,  # type: ignore[arg-type]
+            duplicates=duplicates,  # type: ignore[arg-type]
+            newest_at=newest_at,  # type: ignore[arg-type]
+            outcomes=_pairs(connection, SQL.outcomes),
+            dead_letters=dict(connection.execute(SQL.dead_letters).fetchall()),  # type: ignore[arg-type]
+            links=_pairs(connection, SQL.links),
+            feeds=len(feeds),
+            failing_feeds=[
+                FailingFeed(source=source, url=url, errors_count=errors, last_error=error)  # type: ignore[arg-type]
+                for source, url, errors, error, _ in feeds
+                if errors
+            ],
+            refusals=dict(connection.execute(SQL.refusals).fetchall()),  # type: ignore[arg-type]
+        )
+
+
+def _pairs(connection: Connection, query: bytes) -> dict[tuple[str, str], int]:
+    rows = connection.execute(query).fetchall()
+    return {(str(name), str(reason)): int(str(count)) for name, reason, count in rows}

@@ -1,0 +1,46 @@
+"""The whole way of one address or imported file: links, raw pages and articles, oldest first."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import dict_row
+
+from services.storage import Connection, queries, transient_errors
+
+SQL = queries("trace")
+Rows = list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Rows as dictionaries, by the columns named in sql/trace.sql."""
+
+    links: Rows
+    raw_pages: Rows
+    articles: Rows
+
+    @property
+    def found(self) -> bool:
+        """Return whether anything at all is known."""
+        return bool(self.links or self.raw_pages or self.articles)
+
+
+def read(connection: Connection, urls: Sequence[str], normalized_url: str | None) -> Trace:
+    """Return all that is known of an address in any of its written forms, or of a file's name.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    keys = [hashlib.sha256(normalized_url.encode()).digest()] if normalized_url else []
+    with transient_errors(), connection.transaction():
+        links = _rows(connection, SQL.links, {"keys": keys})
+        pages = _rows(connection, SQL.raw_pages, {"keys": keys, "urls": list(urls)})
+        ids = [page["article_id"] for page in pages if page["article_id"]]
+        articles = _rows(connection, SQL.articles, {"keys": keys, "ids": ids})
+    return Trace(links=links, raw_pages=pages, articles=articles)
+
+
+def _rows(connection: Connection, query: bytes, values: Mapping[str, object]) -> Rows:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, values).fetchall()

@@ -1,0 +1,42 @@
+"""Records for tests, with only what the test is about spelled out."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from services.shared import compression
+from services.shared.contracts import Article, Extraction, RawPage, Result
+from services.storage.results import Processed
+
+
+def at(hour: int) -> datetime:
+    """An hour of one day."""
+    return datetime(2026, 1, 2, hour, tzinfo=UTC)
+
+
+def page(body: str = "<p>x</p>", **fields: object) -> RawPage:
+    """A raw page."""
+    values: dict[str, object] = {"origin": "test", "requested_url": "https://example.org/1"}
+    return RawPage(body=body.encode(), **{**values, **fields})  # type: ignore[arg-type]
+
+
+def article(url: str, text: str, **fields: object) -> Article:
+    """An article whose text's hash is that of the bare text."""
+    return Article(
+        extraction=Extraction(text=text, **{"title": "Title", **fields}),  # type: ignore[arg-type]
+        url=url,
+        normalized_url=url,
+        text_sha256=hashlib.sha256(text.encode("utf-8", "replace")).digest(),
+    )
+
+
+def processed(raw: RawPage, result: Result) -> Processed:
+    """What the worker hands to the store."""
+    return Processed(
+        page_id=raw.id, page=raw, compressed=compression.compress(raw.body), result=result
+    )
+
+
+def stored(url: str, text: str, *, hour: int = 1, **fields: object) -> Processed:
+    """A page fetched at an hour from an address, read as an article with this text."""
+    raw = page(text + str(hour), requested_url=url, fetched_at=at(hour))
+    return processed(raw, article(url, text, **fields))

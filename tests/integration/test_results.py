@@ -1,0 +1,213 @@
+"""What the store promises: one article for a normalized URL, first of its text, nothing twice."""
+
+import random
+import threading
+from collections import Counter
+
+import pytest
+from tests.factories import article, at, page, processed, stored
+
+from services.shared.contracts import DEAD_LETTER_REASONS, REJECTION_REASONS, DeadLetter, Rejection
+from services.storage import Connection, connect, dead_letters, results
+from services.storage.results import Processed
+
+VERSION = "test"
+
+
+@pytest.fixture
+def connection(database_url: str):
+    """A connection to a migrated database."""
+    with connect(database_url) as opened:
+        yield opened
+
+
+def save(connection: Connection, *items: Processed) -> list[str]:
+    """Save a chunk and return the statuses."""
+    return [decision.status for decision in results.save(connection, items, VERSION)]
+
+
+def rows(connection: Connection, query: str) -> list[tuple[object, ...]]:
+    """All rows of a query."""
+    return connection.execute(query.encode()).fetchall()
+
+
+class TestArticles:
+    def test_same_page_twice_changes_nothing(self, connection: Connection) -> None:
+        """A page that is done again after a crash leaves every table as it was."""
+        one = stored("https://a/1", "text one")
+        assert save(connection, one) == ["created"]
+        tables = "articles", "texts", "raw_pages", "captures", "article_versions"
+        before = [rows(connection, f"select * from rasid.{table}") for table in tables]
+
+        assert save(connection, one) == ["unchanged"]
+
+        assert [rows(connection, f"select * from rasid.{table}") for table in tables] == before
+
+    def test_new_text_is_a_version(self, connection: Connection) -> None:
+        """A changed text under the same URL replaces the old one, which is kept."""
+        save(connection, stored("https://a/1", "old", hour=1))
+
+        assert save(connection, stored("https://a/1", "new", hour=2)) == ["updated"]
+
+        expected = [(1, "old", False), (2, "new", True)]
+        assert expected == rows(
+            connection,
+            "select version, text, superseded_at is null from media.article_versions order by 1",
+        )
+
+    def test_older_page_arriving_late_changes_nothing(self, connection: Connection) -> None:
+        """Pages may arrive in any order; the one fetched last wins."""
+        save(connection, stored("https://a/1", "new", hour=2))
+
+        assert save(connection, stored("https://a/1", "old", hour=1)) == ["outdated"]
+
+        assert rows(connection, "select version, text from media.articles") == [(1, "new")]
+
+    def test_same_url_twice_in_a_chunk(self, connection: Connection) -> None:
+        """Two states of one article in one chunk become two versions of one row."""
+        statuses = save(
+            connection,
+            stored("https://a/1", "old", hour=1),
+            stored("https://a/1", "new", hour=2),
+        )
+
+        assert sorted(statuses) in (["created", "outdated"], ["created", "updated"])
+        assert rows(connection, "select text from media.articles") == [("new",)]
+
+    def test_text_postgres_cannot_hold(self, connection: Connection) -> None:
+        """NUL and lone surrogates are replaced, in every field, and the rest is kept."""
+        raw = page(origin="a\udce4b\0", requested_url="https://a/\ud800", headers={"x": "\0"})
+        result = article(
+            "https://a/1", "t\0e\ud800xt", title="\0", authors=("\ud800",), witnesses={"a": "\0"}
+        )
+
+        assert save(connection, processed(raw, result)) == ["created"]
+
+        assert rows(connection, "select text, title, authors[1], origin from media.articles") == [
+            ("t\ufffde\ufffdxt", "\ufffd", "\ufffd", "a\ufffdb\ufffd")
+        ]
+
+    def test_long_title_and_url_are_not_cut(self, connection: Connection) -> None:
+        """A title of a megabyte and a URL of 20,000 characters are stored whole."""
+        title, url = "ع" * 500_000, "https://a/" + "%D8%B9" * 3000
+
+        save(connection, processed(page(requested_url=url), article(url, "t", title=title)))
+
+        assert rows(connection, "select title, url from media.articles") == [(title, url)]
+
+
+class TestDuplicates:
+    def test_same_text_under_another_url(self, connection: Connection) -> None:
+        """The copy is a row that names the first, and distinct_articles leaves it out."""
+        assert save(connection, stored("https://a/1", "same")) == ["created"]
+        assert save(connection, stored("https://b/2", "same")) == ["duplicate"]
+
+        (first, second) = rows(connection, "select id, duplicate_of from media.articles order by 1")
+        assert (first[1], second[1]) == (None, first[0])
+        assert rows(connection, "select url from media.distinct_articles") == [("https://a/1",)]
+
+    def test_first_changes_its_text(self, connection: Connection) -> None:
+        """When the first article changes, its oldest copy becomes the first with that text."""
+        for name in "abc":
+            save(connection, stored(f"https://{name}/1", "same"))
+
+        save(connection, stored("https://a/1", "other", hour=2))
+
+        ids = dict(rows(connection, "select url, id from media.articles"))
+        assert rows(connection, "select url, duplicate_of from media.articles order by url") == [
+            ("https://a/1", None),
+            ("https://b/1", None),
+            ("https://c/1", ids["https://b/1"]),
+        ]
+
+    def test_copy_changes_its_text(self, connection: Connection) -> None:
+        """A copy that gets a text of its own is no copy any more."""
+        save(connection, stored("https://a/1", "same"), stored("https://b/1", "same"))
+
+        save(connection, stored("https://b/1", "other", hour=2))
+
+        assert rows(connection, "select duplicate_of from media.articles") == [(None,), (None,)]
+
+    def test_article_changes_into_a_copy(self, connection: Connection) -> None:
+        """An article whose new text another had first becomes its duplicate."""
+        save(connection, stored("https://a/1", "same"), stored("https://b/1", "other"))
+
+        save(connection, stored("https://b/1", "same", hour=2))
+
+        (a, b) = rows(connection, "select id, duplicate_of from media.articles order by url")
+        assert (a[1], b[1]) == (None, a[0])
+
+
+class TestFailures:
+    @pytest.mark.parametrize("reason", REJECTION_REASONS)
+    def test_rejection_is_counted(self, connection: Connection, reason: str) -> None:
+        """Every reason of the contract can be stored, with its detail."""
+        result = Rejection(reason=reason, detail="seen")  # type: ignore[arg-type]
+
+        assert save(connection, processed(page(), result)) == ["rejected"]
+
+        expected = [("rejected", reason, "seen")]
+        assert rows(connection, "select outcome, reason, detail from rasid.raw_pages") == expected
+
+    @pytest.mark.parametrize("reason", DEAD_LETTER_REASONS)
+    def test_dead_letter_keeps_the_page(self, connection: Connection, reason: str) -> None:
+        """A dead letter gives back the very raw page, body and all."""
+        raw = page("body", requested_url="https://a/\ud800", fetched_at=at(3))
+        letter = DeadLetter(reason=reason, detail="d", traceback="t")  # type: ignore[arg-type]
+
+        assert save(connection, processed(raw, letter)) == ["dead_letter"]
+
+        assert dead_letters.raw_page(connection, raw.id) == raw
+
+    def test_replay_that_succeeds_removes_the_letter(self, connection: Connection) -> None:
+        """A dead letter that becomes an article is gone, and its raw page says created."""
+        good = stored("https://a/1", "text")
+        save(connection, processed(good.page, DeadLetter(reason="error")))
+
+        assert save(connection, good) == ["created"]
+
+        assert dead_letters.listing(connection) == []
+        assert rows(connection, "select outcome from rasid.raw_pages") == [("created",)]
+
+    def test_discarded_letter_leaves_a_trace(self, connection: Connection) -> None:
+        """What a person gave up is gone from the letters and still counted."""
+        raw = page()
+        save(connection, processed(raw, DeadLetter(reason="error", detail="d")))
+
+        dead_letters.discard(connection, [raw.id])
+
+        assert dead_letters.listing(connection) == []
+        ((outcome, detail),) = rows(connection, "select outcome, detail from rasid.raw_pages")
+        assert (outcome, detail) == ("dead_letter", "discarded by hand; d")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_writers_at_the_same_instant(database_url: str, seed: int) -> None:
+    """Of eight writers with the same texts and URLs at once, one is first for each, none fails."""
+    texts = [f"text {n}" for n in range(40)]
+    chance = random.Random(seed)
+    barrier = threading.Barrier(8)
+    failures: list[BaseException] = []
+
+    def write(writer: int) -> None:
+        items = [stored(f"https://{writer % 4}/{text}", text) for text in texts]
+        random.Random(f"{seed} {writer}").shuffle(items)
+        with connect(database_url) as connection:
+            barrier.wait()
+            for start in range(0, len(items), 10):
+                try:
+                    results.save(connection, items[start : start + 10], VERSION)
+                except BaseException as error:  # noqa: BLE001 - told below
+                    failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    chance.shuffle(threads)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    with connect(database_url) as connection:
+        found = rows(connection, "select text, duplicate_of is null from media.articles")
+    assert Counter(found) == Counter({(t, True): 1 for t in texts} | {(t, False): 3 for t in texts})
