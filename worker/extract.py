@@ -1,0 +1,165 @@
+"""A raw page goes in; its text and fields, or the reason why it is no article, come out.
+
+Pure: no file, no network, no clock. The only module that calls trafilatura, which reads the text;
+the fields, and what of the text is the article, are ours.
+"""
+
+from lxml.html import HtmlElement
+from trafilatura import bare_extraction
+
+from services.shared.contracts import Extraction, RawPage, Rejection
+from services.shared.settings import MIB
+from worker import clean, fields, language, plain, tree
+from worker.decode import decode
+
+#: Stored with each article version; count up when the same page gives another extraction.
+EXTRACTOR_VERSION = 1
+
+_HTTP_ERROR = 400
+_MIN_CHARACTERS = 120
+_MAX_TAGS = 250_000
+_TEXT_GENERATOR = "rasid-text"
+# trafilatura deletes the zero-width non-joiner, which glues Persian words together, and does not
+# mark headings in plain text: both travel through it as printable characters that no page has.
+_ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
+_HEADING_MARK = "\u2058"
+
+
+def warm() -> None:
+    """Do once what is slow the first time, before workers fork."""
+    language.warm()
+    page = "<html><body><article>" + "<p>Some words of a paragraph.</p>" * 20 + "</article></body>"
+    extract(RawPage(body=page.encode(), origin="warm"))
+
+
+def extract(page: RawPage, max_body_bytes: int = 20 * MIB) -> Extraction | Rejection:
+    """Return what the page says, or why it is refused."""
+    refused = _refuse(page, max_body_bytes)
+    if refused:
+        return refused
+    decoded = decode(page.body, page.headers.get("content-type"))
+    if isinstance(decoded, Rejection):
+        return decoded
+    if not decoded.text.strip():
+        return Rejection(reason="empty_body", detail="white space only")
+    if decoded.text.count("<") > _MAX_TAGS:
+        return Rejection(reason="too_large", detail=f"more than {_MAX_TAGS} tags")
+    root = tree.parse(decoded.text)
+    if root is None:
+        return Rejection(reason="no_text", detail="no element in it")
+    extraction = _document(root) if _is_text(root, page, decoded.text) else _page(root, page)
+    return _too_short(extraction) or extraction
+
+
+def _refuse(page: RawPage, max_body_bytes: int) -> Rejection | None:
+    if page.status is not None and page.status >= _HTTP_ERROR:
+        return Rejection(reason="http_error", detail=f"status {page.status}")
+    if not page.body.strip():
+        return Rejection(reason="empty_body", detail=f"{len(page.body)} bytes")
+    if len(page.body) > max_body_bytes:
+        return Rejection(reason="too_large", detail=f"{len(page.body)} bytes")
+    return None
+
+
+def _too_short(extraction: Extraction) -> Rejection | None:
+    if not extraction.text:
+        return Rejection(reason="no_text", detail="nothing reads as text")
+    if len(extraction.text) < _MIN_CHARACTERS:
+        return Rejection(reason="too_short", detail=f"{len(extraction.text)} characters")
+    return None
+
+
+# --- Text documents ---
+
+
+def _is_text(root: HtmlElement, page: RawPage, text: str) -> bool:
+    if page.headers.get("content-type", "").startswith("text/plain") and "</" not in text:
+        return True
+    return tree.metas(root).get("generator") == _TEXT_GENERATOR
+
+
+def _document(root: HtmlElement) -> Extraction:
+    lines = [line for element in root.iter("p") for line in (element.text or "").splitlines()]
+    found = plain.read(lines)
+    text = "\n\n".join(found.paragraphs)
+    identified = language.identify(text or found.title or "", None)
+    return Extraction(
+        title=found.title,
+        text=text,
+        authors=found.authors,
+        language=identified,
+        published_at=found.published and found.published.at,
+        published_at_precision=found.published and found.published.precision,
+        published_at_seen=found.published_seen,
+        site_name=found.site_name,
+        section=found.section,
+        dateline=found.dateline,
+        captions=found.captions,
+        comments=found.comments,
+        witnesses={**found.witnesses, **({"language": "detected"} if identified else {})},
+    )
+
+
+# --- Pages ---
+
+
+def _page(root: HtmlElement, page: RawPage) -> Extraction:
+    found = fields.read(root, page.url)
+    text = "\n\n".join(clean.clean(_lines(root), found.titles))
+    identified = language.identify(text or found.title or "", found.language)
+    title, witnesses = found.title, dict(found.witnesses)
+    if identified:
+        witnesses["language"] = "detected"
+    published, seen = found.published and found.published.at, found.published_seen
+    precision = found.published and found.published.precision
+    if title is None and page.feed_title:
+        title, witnesses["title"] = page.feed_title, "feed"
+    if published is None and page.feed_published_at:
+        published, precision, witnesses["published_at"] = page.feed_published_at, "second", "feed"
+    return Extraction(
+        title=title,
+        text=text,
+        authors=found.authors,
+        language=identified,
+        published_at=published,
+        published_at_precision=precision,
+        published_at_seen=seen,
+        modified_at=found.modified and found.modified.at,
+        canonical_url=found.canonical_url,
+        site_name=found.site_name,
+        section=found.section,
+        description=found.description,
+        image_url=found.image_url,
+        tags=found.tags,
+        witnesses=witnesses,
+    )
+
+
+def _lines(root: HtmlElement) -> list[str]:
+    """Return the paragraphs that trafilatura takes for the body."""
+    _mark(root)
+    try:
+        document = bare_extraction(root, fast=True, include_comments=False)
+    except RecursionError:  # elements nested deeper than Python goes
+        return [text for element in root.iter("p") if (text := tree.text_of(element))]
+    # With as_dict left alone the answer is a Document; its text has one paragraph a line.
+    text: str = getattr(document, "text", None) or ""
+    return [_unmark(line) for line in text.split("\n")]
+
+
+def _mark(root: HtmlElement) -> None:
+    for element in root.iter("h2", "h3", "h4", "h5", "h6"):
+        element.text = f"{_HEADING_MARK} {element.text or ''}"
+    for element in root.iter():
+        if element.text and _ZWNJ in element.text:
+            element.text = element.text.replace(_ZWNJ, _ZWNJ_MARK)
+        if element.tail and _ZWNJ in element.tail:
+            element.tail = element.tail.replace(_ZWNJ, _ZWNJ_MARK)
+
+
+def _unmark(line: str) -> str:
+    line = line.replace(_ZWNJ_MARK, _ZWNJ).strip()
+    if not line.startswith(_HEADING_MARK):
+        return line.replace(_HEADING_MARK, "")
+    bare = line.replace(_HEADING_MARK, "").strip()
+    return clean.HEADING + bare if bare else ""

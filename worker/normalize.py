@@ -1,0 +1,98 @@
+"""An extraction and its raw page go in; an article that can be stored comes out.
+
+Settles the address and the keys, and makes every string one that Postgres holds: NFC, without NUL,
+lone surrogates and direction marks. Letters stay: ZWNJ, tatweel, long titles.
+"""
+
+import re
+import unicodedata
+from dataclasses import replace
+
+from services.shared import urls
+from services.shared.contracts import Article, Comment, Extraction, RawPage
+from services.shared.errors import InvalidUrl
+from worker.fingerprint import text_sha256
+
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+_HOME_PATHS = frozenset({"", "/"})
+
+
+def normalize(extraction: Extraction, page: RawPage) -> Article:
+    """Return the article under the address it is known by."""
+    cleaned = _storable(extraction)
+    url = _address(page, cleaned.canonical_url)
+    if url is None:
+        identity = f"urn:sha256:{page.capture_sha256.hex()}"
+        return _article(cleaned, identity, identity)
+    return _article(cleaned, url, urls.key(url))
+
+
+def _article(extraction: Extraction, url: str, identity: str) -> Article:
+    return Article(
+        extraction=extraction,
+        url=url,
+        normalized_url=identity,
+        text_sha256=text_sha256(extraction.text),
+    )
+
+
+def text(written: str) -> str:
+    """Return a string that Postgres holds and that reads the same: line breaks stay."""
+    return unicodedata.normalize("NFC", _UNWANTED.sub("", written))
+
+
+def _storable(extraction: Extraction) -> Extraction:
+    return replace(
+        extraction,
+        title=_line(extraction.title),
+        text=text(extraction.text).strip(),
+        authors=_lines(extraction.authors),
+        published_at_seen=_line(extraction.published_at_seen),
+        canonical_url=_clean(extraction.canonical_url),
+        site_name=_line(extraction.site_name),
+        section=_line(extraction.section),
+        dateline=_line(extraction.dateline),
+        description=_line(extraction.description),
+        image_url=_line(extraction.image_url),
+        tags=_lines(extraction.tags),
+        captions=_lines(extraction.captions),
+        comments=tuple(
+            Comment(text=text(said.text), author=_line(said.author), age=_line(said.age))
+            for said in extraction.comments
+        ),
+    )
+
+
+def _line(written: str | None) -> str | None:
+    return " ".join(text(written).split()) or None if written else None
+
+
+def _lines(written: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(line for item in written if (line := _line(item)))
+
+
+def _clean(url: str | None) -> str | None:
+    try:
+        return urls.clean(url) if url else None
+    except InvalidUrl:
+        return None
+
+
+def _address(page: RawPage, stated: str | None) -> str | None:
+    """Return the address the page states, if it can be believed, or the one it came from.
+
+    Some sites name their home page, or a partner's, as the canonical address of every article.
+    """
+    came_from = _clean(page.final_url) or _clean(page.requested_url)
+    if stated is None or came_from is None:
+        return came_from or stated
+    same_site = urls.site(stated) == urls.site(came_from)
+    return stated if same_site and not _is_home(stated) else came_from
+
+
+def _is_home(url: str) -> bool:
+    host_and_path, _, query = urls.key(url).partition("?")
+    return f"/{host_and_path.partition('/')[2]}" in _HOME_PATHS and not query
