@@ -240,6 +240,7 @@ create table rasid.import_refusals (
     detail text not null,
     refused_at timestamptz not null default now()
 );
+create index import_refusals_origin on rasid.import_refusals using hash (origin);
 
 -- The contract with consumers.
 create view media.sources as
