@@ -8,6 +8,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from io import BytesIO
@@ -164,7 +165,7 @@ def _root(body: bytes) -> bytes | None:
     """Return the lower-case name of the first element, or None if the body does not look XML."""
     head = body[:8192]
     for encoding in ("utf-16-le", "utf-16-be"):
-        if head.startswith("\ufeff<".encode(encoding)) or head.startswith("<?".encode(encoding)):
+        if head.startswith(("\ufeff<".encode(encoding), "<?".encode(encoding))):
             head = head.decode(encoding, "replace").encode()
     head = _PROLOG.sub(b"", head).lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head.startswith(b"<"):
@@ -203,14 +204,12 @@ def _read_feed(body: bytes, listed: _Listed) -> None:
 
 def _is_too_deep(body: bytes) -> bool:
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True)
-    try:
+    with suppress(etree.XMLSyntaxError, ValueError):
         etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        pass
     return any("depth" in error.message for error in parser.error_log)
 
 
-def _text(entry: Any, name: str) -> str | None:  # noqa: ANN401 - feedparser has no types
+def _text(entry: Any, name: str) -> str | None:  # feedparser has no types
     # Not entry.get: that answers `published` when asked for `updated`.
     value = dict.get(entry, name)
     return value if isinstance(value, str) else None

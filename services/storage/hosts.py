@@ -2,17 +2,31 @@
 
 from collections.abc import Sequence
 
+from services.shared.frontier import FeedKind
 from services.storage import Connection, queries
 
 SQL = queries("hosts")
 
 
-def take(
-    tx: Connection, crawler: str, names: Sequence[str], *, count: int, lease_s: float
+def take(  # noqa: PLR0913 - two are by keyword only
+    tx: Connection,
+    crawler: str,
+    names: Sequence[str],
+    kinds: Sequence[FeedKind],
+    *,
+    count: int,
+    lease_s: float,
 ) -> list[str]:
     """Lease up to `count` hosts on which these sources have something due; return them."""
     rows = tx.execute(
-        SQL.take, {"crawler": crawler, "sources": list(names), "count": count, "lease_s": lease_s}
+        SQL.take,
+        {
+            "crawler": crawler,
+            "sources": list(names),
+            "kinds": list(kinds),
+            "count": count,
+            "lease_s": lease_s,
+        },
     ).fetchall()
     return [str(name) for (name,) in rows]
 
@@ -30,18 +44,21 @@ def give_back(tx: Connection, crawler: str, hosts: Sequence[str]) -> None:
     tx.execute(SQL.give_back, {"crawler": crawler, "hosts": list(hosts)})
 
 
+def give_back_all(tx: Connection, crawler: str) -> None:
+    """End all leases of a crawler that has nothing in flight; what it had taken is due again."""
+    tx.execute(SQL.give_back_all, {"crawler": crawler})
+
+
 def leased_by_others(tx: Connection, crawler: str, names: Sequence[str]) -> int:
     """Return how many hosts with links of these sources to fetch are another crawler's."""
-    row = tx.execute(
-        SQL.leased_by_others, {"crawler": crawler, "sources": list(names)}
-    ).fetchone()
+    row = tx.execute(SQL.leased_by_others, {"crawler": crawler, "sources": list(names)}).fetchone()
     return int(str(row[0])) if row else 0
 
 
 def block(
     tx: Connection, host: str, retry_after_s: float | None, *, base_s: float, most_s: float
 ) -> float:
-    """Stay away from a host as long as it asked, or longer each time; return for how many seconds."""
+    """Stay away from a host as long as it asked, or longer each time; return the seconds."""
     row = tx.execute(
         SQL.block,
         {"host": host, "retry_after_s": retry_after_s, "base_s": base_s, "most_s": most_s},

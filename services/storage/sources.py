@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from psycopg.rows import class_row
 
 from services.shared import urls
-from services.shared.frontier import DueFeed, FeedPoll, ListedSitemap
+from services.shared.frontier import DueFeed, FeedKind, FeedPoll, ListedSitemap
 from services.shared.sources import Source
 from services.storage import Connection, queries
 
 SQL = queries("sources")
+SOURCE_FIELDS = {"name", "title", "home_page", "country", "language", "time_zone", "enabled"}
 
 
 def save(tx: Connection, sources: Sequence[Source]) -> None:
@@ -24,28 +25,36 @@ def save(tx: Connection, sources: Sequence[Source]) -> None:
         tx.execute(SQL.disable_other_feeds, {"source": source.name, "urls": listed})
 
 
-SOURCE_FIELDS = {"name", "title", "home_page", "country", "language", "time_zone", "enabled"}
-
-
 def make_due(tx: Connection, names: Sequence[str]) -> None:
     """Have every feed of these sources polled now."""
     tx.execute(SQL.make_due, {"sources": list(names)})
 
 
 def take_due(
-    tx: Connection, hosts: Sequence[str], names: Sequence[str], lease_s: float
+    tx: Connection,
+    hosts: Sequence[str],
+    names: Sequence[str],
+    kinds: Sequence[FeedKind],
+    *,
+    lease_s: float,
 ) -> list[DueFeed]:
     """Return the due feeds of these sources on these hosts, and hide them for `lease_s` seconds."""
     with tx.cursor(row_factory=class_row(DueFeed)) as cursor:
         cursor.execute(
-            SQL.take_feeds, {"hosts": list(hosts), "sources": list(names), "lease_s": lease_s}
+            SQL.take_feeds,
+            {
+                "hosts": list(hosts),
+                "sources": list(names),
+                "kinds": list(kinds),
+                "lease_s": lease_s,
+            },
         )
         return cursor.fetchall()
 
 
 def give_back(tx: Connection, ids: Sequence[int]) -> None:
     """Make feeds that were taken, but not asked for, due again."""
-    tx.execute(SQL.give_back_feeds, {"ids": list(ids)})
+    tx.execute(SQL.give_back, {"ids": list(ids)})
 
 
 def polled(tx: Connection, poll: FeedPoll) -> None:

@@ -1,0 +1,108 @@
+"""A host name goes in; the addresses we may connect to come out, as a rule public ones only.
+
+The check stands where a connection is made, on the very address it is made to, so that neither a
+redirect nor a name that changes its address between check and use gets around it.
+"""
+
+from collections import OrderedDict
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Self
+
+from scrapy.crawler import Crawler
+from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
+from zope.interface import implementer, provider
+
+# Twisted describes its parts with zope's interfaces, which say nothing to a type checker: so Any.
+
+PUBLIC_ONLY = "RASID_PUBLIC_ADDRESSES_ONLY"
+NAT64 = IPv6Network("64:ff9b::/96")
+#: Hosts of which an address was refused lately, newest last: a resolver cannot say why it failed.
+_refused: OrderedDict[str, None] = OrderedDict()
+REMEMBERED = 10_000
+
+
+def is_public(text: str) -> bool:
+    """Return whether the IP address is one of the public Internet, also inside IPv6 wrappings."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return all(part.is_global and not part.is_multicast for part in _parts(address))
+
+
+def _parts(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """Return the address, or the IPv4 addresses that packets to it end at."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    if address.ipv4_mapped:
+        return [address.ipv4_mapped]
+    if address.sixtofour:
+        return [address, address.sixtofour]
+    if address.teredo:
+        return [address, *address.teredo]
+    if address in NAT64:
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    return [address]
+
+
+def was_refused(host: str) -> bool:
+    """Return whether this host's failure to resolve was our refusal of its address."""
+    return host in _refused
+
+
+@implementer(IHostnameResolver)
+class PublicResolver:
+    """Twisted's resolver, which gives the connection only addresses we may connect to.
+
+    It keeps no cache: hosts move, a crawler runs for months, and asks each host but seldom.
+    """
+
+    def __init__(self, reactor: Any, *, public_only: bool) -> None:
+        """Stand in front of the reactor's resolver."""
+        self._reactor = reactor
+        self._resolver: Any = reactor.nameResolver
+        self._public_only = public_only
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, reactor: Any) -> Self:
+        """Return the resolver that Scrapy's settings ask for."""
+        return cls(reactor, public_only=crawler.settings.getbool(PUBLIC_ONLY, default=True))
+
+    def install_on_reactor(self) -> None:
+        """Have every connection of this process resolved here."""
+        self._reactor.installNameResolver(self)
+
+    def resolveHostName(  # noqa: N802 - Twisted's interface
+        self,
+        resolutionReceiver: Any,  # noqa: N803
+        hostName: str,  # noqa: N803
+        *args: object,
+        **kwargs: object,
+    ) -> Any:
+        """Resolve the name and pass on what may be connected to."""
+        receiver = resolutionReceiver
+        if self._public_only:
+            receiver = _PublicReceiver(resolutionReceiver, hostName)
+        return self._resolver.resolveHostName(receiver, hostName, *args, **kwargs)
+
+
+@provider(IResolutionReceiver)
+class _PublicReceiver:
+    def __init__(self, receiver: Any, host: str) -> None:
+        self._receiver = receiver
+        self._host = host.lower()
+        _refused.pop(self._host, None)
+
+    def resolutionBegan(self, resolution: Any) -> None:  # noqa: N802
+        self._receiver.resolutionBegan(resolution)
+
+    def addressResolved(self, address: Any) -> None:  # noqa: N802
+        if is_public(str(address.host)):
+            self._receiver.addressResolved(address)
+            return
+        _refused[self._host] = None
+        while len(_refused) > REMEMBERED:
+            _refused.popitem(last=False)
+
+    def resolutionComplete(self) -> None:  # noqa: N802
+        self._receiver.resolutionComplete()

@@ -1,0 +1,230 @@
+"""Feeds and links that are due come out of the store, one by one, each host at its own pace.
+
+A crawler works the hosts whose lease it holds. It takes a few links of each, hands out at most two
+of a host at a time (one under way and one behind it, so that the host's delay is all the waiting
+there is), and gives back what it did not ask for.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from crawler.context import Context
+from crawler.items import Work
+from crawler.politeness import HOST_BLOCK_S, HOST_LONGEST_BLOCK_S, LINK_TRIES
+from services.shared.frontier import DueFeed, DueLink, FeedKind
+from services.shared.observability import get_logger
+from services.storage import Connection, hosts, links, sources
+
+PER_HOST = 2
+TAKEN_PER_HOST = 20
+#: Between two looks into the store: while there is work, and while there is none.
+LOOK_S = 0.2
+IDLE_S = 1.0
+
+log = get_logger()
+Key = tuple[type, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What one look into the store found."""
+
+    held: set[str]
+    work: list[Work]
+    #: Hosts with work that another crawler holds.
+    others: int
+
+
+class Frontier:
+    """Hands out work, and knows what is under way."""
+
+    def __init__(self, context: Context, *, kinds: Sequence[FeedKind]) -> None:
+        """Begin with nothing leased; feeds of these kinds will be handed out, and all links."""
+        self._store = context.store
+        self._gate = context.gate
+        self._once = context.once
+        self._lease_s = context.settings.crawl_lease_s
+        self._most_hosts = context.settings.crawl_hosts
+        self._sources = list(context.sources.values())
+        self._names = list(context.sources)
+        self._kinds = kinds
+        self._crawler = uuid.uuid4().hex
+        self._queues: dict[str, deque[Work]] = {}
+        self._rounds: deque[str] = deque()
+        self._in_flight: dict[Key, str] = {}
+        self._busy: Counter[str] = Counter()
+        self._blocked: dict[str, float] = {}
+        self._blocked_before: set[str] = set()
+        self._woken = asyncio.Event()
+        self._looked_at = 0.0
+        self._others_until = 0.0
+
+    async def open(self) -> None:
+        """Make the store say what the sources are; with `once`, have every feed polled now."""
+
+        def step(tx: Connection) -> None:
+            sources.save(tx, self._sources)
+            if self._once:
+                sources.make_due(tx, self._names)
+
+        await self._store.run(step)
+        # A crawler that was killed just now still holds its hosts, but not for longer than this.
+        self._others_until = time.monotonic() + self._lease_s
+
+    async def work(self) -> AsyncIterator[Work]:
+        """Yield what is due, for ever, or with `once` until nothing is."""
+        while True:
+            self._woken.clear()
+            # While the gate is shut the looks go on: they keep the leases alive.
+            work = self._next() if self._gate.is_set() else None
+            if work is not None:
+                self._in_flight[_key(work)] = work.host
+                self._busy[work.host] += 1
+                yield work
+            elif not await self._look():
+                return
+
+    def _next(self) -> Work | None:
+        for _ in range(len(self._rounds)):
+            host = self._rounds[0]
+            self._rounds.rotate(-1)
+            if self._queues[host] and self._busy[host] < PER_HOST:
+                return self._queues[host].popleft()
+        return None
+
+    async def _look(self) -> bool:
+        """Look into the store for more, or wait until it is time to; False if all is done."""
+        hungry = [host for host, queue in self._queues.items() if not queue]
+        every = LOOK_S if hungry else IDLE_S
+        wait = self._looked_at + every - time.monotonic()
+        if wait > 0:
+            await self._sleep(wait)
+            return True
+        held, busy = list(self._queues), set(self._in_flight.values())
+        taken = await self._store.run(lambda tx: self._take(tx, held, hungry, busy))
+        self._looked_at = time.monotonic()
+        if await self._keep(taken) or busy or any(self._queues.values()):
+            return True
+        if self._once and not (taken.others and time.monotonic() < self._others_until):
+            return False
+        await self._sleep(IDLE_S)
+        return True
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+
+    def _take(self, tx: Connection, held: list[str], hungry: list[str], busy: set[str]) -> _Taken:
+        """Renew leases, take free hosts and due work, give idle hosts back; in one transaction."""
+        kept = hosts.renew(tx, self._crawler, held, lease_s=self._lease_s)
+        new = hosts.take(
+            tx,
+            self._crawler,
+            self._names,
+            self._kinds,
+            count=self._most_hosts - len(kept),
+            lease_s=self._lease_s,
+        )
+        if links.free_abandoned(tx, new, max_attempts=LINK_TRIES):
+            log.info("links of a crawler that is gone are due again", hosts=len(new))
+        ask = [*new, *(host for host in hungry if host in kept)]
+        feeds = sources.take_due(tx, ask, self._names, self._kinds, lease_s=self._lease_s)
+        due = links.take_due(tx, ask, self._names, per_host=TAKEN_PER_HOST)
+        work: list[Work] = [*feeds, *due]
+        used = {piece.host for piece in work} | busy
+        idle = [host for host in ask if host not in used]
+        hosts.give_back(tx, self._crawler, idle)
+        others = 0
+        if self._once and not feeds and not due:
+            others = hosts.leased_by_others(tx, self._crawler, self._names)
+        return _Taken(held={*kept, *new}.difference(idle), work=work, others=others)
+
+    async def _keep(self, taken: _Taken) -> bool:
+        """Queue what was taken, feeds first; return whether there was anything."""
+        # Hosts no longer held are another crawler's, and so is what was taken of them.
+        self._queues = {
+            host: self._queues.get(host, deque())
+            for host in taken.held
+            if not self.is_blocked(host)
+        }
+        self._rounds = deque(self._queues)
+        for work in taken.work:
+            if work.host not in self._queues:
+                await self.give_back(work)
+            elif _key(work) not in self._in_flight:
+                self._queues[work.host].append(work)
+        return bool(taken.work)
+
+    def done(self, work: Work) -> None:
+        """Note that a piece of work has come to its end."""
+        host = self._in_flight.pop(_key(work), None)
+        if host is not None:
+            self._busy[host] -= 1
+            if not self._busy[host]:
+                del self._busy[host]
+        self._woken.set()
+
+    def is_blocked(self, host: str) -> bool:
+        """Return whether the host has asked to be left alone for now."""
+        until = self._blocked.get(host)
+        if until is not None and until <= time.monotonic():
+            del self._blocked[host]
+            return False
+        return until is not None
+
+    async def block(self, host: str, retry_after_s: float | None) -> None:
+        """Leave a host alone as long as it asks, or twice as long as last time."""
+        queued = self._queues.pop(host, deque())
+        self._rounds = deque(self._queues)
+        self._blocked[host] = time.monotonic() + (retry_after_s or HOST_BLOCK_S)
+
+        def step(tx: Connection) -> float:
+            _give_back(tx, queued)
+            hosts.give_back(tx, self._crawler, [host])
+            return hosts.block(
+                tx, host, retry_after_s, base_s=HOST_BLOCK_S, most_s=HOST_LONGEST_BLOCK_S
+            )
+
+        seconds = await self._store.run(step)
+        self._blocked[host] = time.monotonic() + seconds
+        self._blocked_before.add(host)
+        log.warning("host asks for fewer requests", host=host, blocked_s=round(seconds))
+
+    async def answered(self, host: str) -> None:
+        """Forget how often a host has asked to be left alone, now that it answers."""
+        if host in self._blocked_before and not self.is_blocked(host):
+            self._blocked_before.discard(host)
+            await self._store.run(lambda tx: hosts.answered(tx, host))
+
+    async def give_back(self, work: Work) -> None:
+        """Make a piece of work due again that was taken, but not asked for."""
+        await self._store.run(lambda tx: _give_back(tx, [work]))
+
+    async def close(self) -> None:
+        """Give back all that was taken and not asked for, and the hosts.
+
+        Raises:
+            TransientError: Postgres is away; then the leases run out by themselves.
+        """
+        queued = [work for queue in self._queues.values() for work in queue]
+        feeds = [work.id for work in queued if isinstance(work, DueFeed)]
+
+        def step(tx: Connection) -> None:
+            sources.give_back(tx, feeds)
+            hosts.give_back_all(tx, self._crawler)
+
+        await self._store.run(step)
+
+
+def _key(work: Work) -> Key:
+    return type(work), work.id
+
+
+def _give_back(tx: Connection, works: Sequence[Work] | deque[Work]) -> None:
+    sources.give_back(tx, [work.id for work in works if isinstance(work, DueFeed)])
+    links.give_back(tx, [work.id for work in works if isinstance(work, DueLink)])

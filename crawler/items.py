@@ -1,0 +1,43 @@
+"""What a spider hands to the pipelines: one record for each end that a piece of work can have."""
+
+from dataclasses import dataclass, field
+
+from services.shared.contracts import RawPage
+from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, Listing
+
+Work = DueFeed | DueLink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPolled:
+    """A feed answered, or did not; what it lists is to be stored."""
+
+    work: DueFeed
+    poll: FeedPoll
+    listing: Listing = field(default_factory=Listing, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFetched:
+    """A link gave a page, to be published."""
+
+    work: DueLink
+    page: RawPage = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEnded:
+    """A link gave no page, for now or for good."""
+
+    work: DueLink
+    outcome: LinkOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAsked:
+    """The host wants no requests now: the work is as if it had not been taken."""
+
+    work: Work
+
+
+Item = FeedPolled | PageFetched | LinkEnded | NotAsked

@@ -1,0 +1,116 @@
+"""What went wrong with a request goes in; its reason, and whether it may pass, come out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+    UnsupportedURLSchemeError,
+)
+from scrapy.spidermiddlewares.httperror import HttpError
+
+from crawler.addresses import was_refused
+from crawler.politeness import PASSING_STATUSES, feed_again_at, link_again_at
+from services.shared import urls
+from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, LinkReason, LinkState
+
+
+class RobotsDenied(IgnoreRequest):
+    """robots.txt forbids the request; raised by the Robots middleware."""
+
+
+class HostBlocked(IgnoreRequest):
+    """The host asked us to stay away for now; raised by the middlewares before asking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why there is no page. `again`: it may pass. `refused`: it is us who do not want it."""
+
+    reason: str
+    again: bool = False
+    refused: bool = False
+    status: int | None = None
+    #: For a person: what was seen.
+    detail: str | None = None
+
+
+def failure_of(error: Exception, url: str) -> Failure:
+    """Return what an exception from Scrapy means for a request to `url`."""
+    if isinstance(error, HttpError):
+        status = error.response.status
+        return Failure(reason=f"http_{status}", again=status in PASSING_STATUSES, status=status)
+    if isinstance(error, IgnoreRequest):
+        return _ignored(error)
+    if isinstance(error, CannotResolveHostError) and was_refused(urls.host(url)):
+        return _refused("address_not_public")
+    if isinstance(error, DownloadFailedError) and "SSL" in repr(error):
+        return _passing("tls")
+    return next((found for kind, found in KNOWN if isinstance(error, kind)), UNKNOWN)
+
+
+def _ignored(error: IgnoreRequest) -> Failure:
+    if isinstance(error, RobotsDenied):
+        return _refused("robots_denied")
+    # Scrapy tells these two apart by their words only.
+    if "DOWNLOAD_MAXSIZE" in str(error):
+        return _refused("too_large")
+    if "redirect" in str(error):
+        return _final("too_many_redirects")
+    return _final("error")
+
+
+def _refused(reason: LinkReason) -> Failure:
+    return Failure(reason=reason, refused=True)
+
+
+def _passing(reason: LinkReason) -> Failure:
+    return Failure(reason=reason, again=True)
+
+
+def _final(reason: LinkReason) -> Failure:
+    return Failure(reason=reason)
+
+
+#: Scrapy's exceptions, and what they mean. It cancels a download at DOWNLOAD_MAXSIZE only.
+KNOWN: tuple[tuple[type[Exception], Failure], ...] = (
+    (DownloadCancelledError, _refused("too_large")),
+    (UnsupportedURLSchemeError, _final("unsupported_scheme")),
+    (CannotResolveHostError, _passing("dns")),
+    (DownloadTimeoutError, _passing("timeout")),
+    (DownloadConnectionRefusedError, _passing("connection_refused")),
+    (ResponseDataLossError, _passing("truncated_body")),
+    (DownloadFailedError, _passing("connection_failed")),
+)
+UNKNOWN = _passing("error")
+
+
+def failed_link(work: DueLink, failure: Failure, now: datetime) -> LinkOutcome:
+    """Return the outcome of a link without a page: asked again later, refused or given up."""
+    later = link_again_at(work.attempts_count, now) if failure.again else None
+    last: LinkState = "refused" if failure.refused else "failed"
+    return LinkOutcome(
+        link_id=work.id,
+        state="due" if later else last,
+        reason=failure.reason,
+        status=failure.status,
+        next_fetch_at=later,
+    )
+
+
+def failed_feed(work: DueFeed, failure: Failure, now: datetime) -> FeedPoll:
+    """Return the outcome of a feed that gave nothing to read; it is polled again, but later."""
+    return FeedPoll(
+        feed_id=work.id,
+        outcome=failure.reason,
+        status=failure.status,
+        detail=failure.detail,
+        next_fetch_at=feed_again_at(work.poll_every_s, work.errors_count + 1, now),
+        failed=True,
+    )

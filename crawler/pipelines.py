@@ -1,0 +1,193 @@
+"""What spiders hand over goes in: links into the store, pages onto the queue; each with its end."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from scrapy.crawler import Crawler
+
+from crawler.context import Context
+from crawler.frontier import Frontier
+from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
+from crawler.outcomes import UNKNOWN, failed_feed, failed_link
+from crawler.store import pause
+from services.shared.errors import TransientError
+from services.shared.frontier import DueLink, LinkOutcome
+from services.shared.observability import get_logger
+from services.storage import Connection, links, sources
+
+#: A batch is published when it has so many pages, or is so old.
+BATCH_PAGES = 10
+BATCH_S = 0.2
+
+log = get_logger()
+Waiting = tuple[PageFetched, "asyncio.Future[None]"]
+
+
+class _Step:
+    """What both pipelines share: the crawl's parts, and an end for every piece of work."""
+
+    def __init__(self, context: Context, frontier: Frontier) -> None:
+        self._context = context
+        self._frontier = frontier
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        spider = crawler.spider
+        return cls(spider.context, spider.frontier)  # type: ignore[union-attr] # ours has them
+
+    async def _finish(self, work: Work, step: Awaitable[None]) -> None:
+        """Run the last step of a piece of work; whatever happens in it, the work has its end."""
+        try:
+            await step
+        except TransientError as error:
+            # Only once the crawl is closing: the lease brings the work back.
+            log.warning("left for later", url=work.url, error=str(error))
+        except Exception:
+            log.exception("could not finish", url=work.url)
+            await self._write_down_error(work)
+        finally:
+            self._frontier.done(work)
+            self._context.reporter.tell()
+
+    async def _write_down_error(self, work: Work) -> None:
+        now = datetime.now(UTC)
+        if isinstance(work, DueLink):
+            outcome = failed_link(work, UNKNOWN, now)
+            await self._context.store.run(lambda tx: links.end(tx, [outcome]))
+        else:
+            poll = failed_feed(work, UNKNOWN, now)
+            await self._context.store.run(lambda tx: sources.polled(tx, poll))
+
+
+class StoreLinks(_Step):
+    """Stores what feeds list and what became of links, before anything of it is asked for."""
+
+    async def process_item(self, item: Item) -> Item:
+        """Store the item, if it is not a page."""
+        if isinstance(item, FeedPolled):
+            await self._finish(item.work, self._polled(item))
+        elif isinstance(item, LinkEnded):
+            await self._finish(item.work, self._ended(item))
+        elif isinstance(item, NotAsked):
+            await self._finish(item.work, self._frontier.give_back(item.work))
+        return item
+
+    async def _polled(self, item: FeedPolled) -> None:
+        listing, feed = item.listing, item.work
+        max_age = self._context.sources[feed.source].crawl.max_age_days
+        oldest = datetime.now(UTC) - timedelta(days=max_age) if max_age else None
+
+        def step(tx: Connection) -> tuple[int, int]:
+            new = links.add(tx, feed.id, listing.links, oldest=oldest)
+            sources.add_children(tx, feed.id, listing.children)
+            sources.polled(tx, item.poll)
+            return new
+
+        new, too_old = await self._context.store.run(step)
+        summary = self._context.reporter.summary
+        summary.feeds_polled += 1
+        summary.feeds_unchanged += item.poll.outcome == "unchanged"
+        summary.links_listed += len(listing.links)
+        summary.links_new += new
+        summary.problems.update(listing.problems)
+        if too_old:
+            summary.link_failures["too_old"] += too_old
+        if item.poll.failed:
+            summary.feed_failures[item.poll.outcome] += 1
+            log.warning("feed failed", url=feed.url, outcome=item.poll.outcome)
+
+    async def _ended(self, item: LinkEnded) -> None:
+        outcome = item.outcome
+        await self._context.store.run(lambda tx: links.end(tx, [outcome]))
+        summary = self._context.reporter.summary
+        counter = summary.link_retries if outcome.state == "due" else summary.link_failures
+        counter[outcome.reason or "error"] += 1
+        log.info("no page", url=item.work.url, state=outcome.state, reason=outcome.reason)
+
+
+class Publish(_Step):
+    """Publishes pages in batches, then writes down that their links are fetched."""
+
+    def __init__(self, context: Context, frontier: Frontier) -> None:
+        """Begin with an empty batch."""
+        super().__init__(context, frontier)
+        self._batch: list[Waiting] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def process_item(self, item: Item) -> Item:
+        """Publish the page; while the queue is full, wait. That is what holds Scrapy back."""
+        if isinstance(item, PageFetched):
+            await self._finish(item.work, self._published(item))
+        return item
+
+    async def _published(self, item: PageFetched) -> None:
+        await self._room()
+        loop = asyncio.get_running_loop()
+        published: asyncio.Future[None] = loop.create_future()
+        self._batch.append((item, published))
+        if len(self._batch) >= BATCH_PAGES:
+            self._flush()
+        elif self._timer is None:
+            self._timer = loop.call_later(BATCH_S, self._flush)
+        await published
+
+    async def _room(self) -> None:
+        gate, closing = self._context.gate, self._context.closing
+        if gate.is_set() or closing.is_set():
+            return
+        waits = {asyncio.ensure_future(event.wait()) for event in (gate, closing)}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    def _flush(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._batch = self._batch, []
+        if batch:
+            task = asyncio.get_running_loop().create_task(self._publish_all(batch))
+            self._tasks.add(task)  # or it might be collected while it runs
+            task.add_done_callback(self._tasks.discard)
+
+    async def _publish_all(self, batch: list[Waiting]) -> None:
+        try:
+            await self._publish([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - each item of the batch raises it
+            for _, published in batch:
+                published.set_exception(error)
+        else:
+            self._context.reporter.summary.pages_published += len(batch)
+            for _, published in batch:
+                published.set_result(None)
+
+    async def _publish(self, items: list[PageFetched]) -> None:
+        tried = 0
+        while True:
+            try:
+                pages = [item.page for item in items]
+                await asyncio.to_thread(self._context.queue.publish, pages, "live")
+                break
+            except TransientError as error:
+                if self._context.closing.is_set():
+                    raise
+                tried += 1
+                log.warning("queue away, trying again", error=str(error), tried=tried)
+            await pause(self._context.closing, tried)
+        outcomes = [fetched(item) for item in items]
+        await self._context.store.run(lambda tx: links.end(tx, outcomes))
+
+
+def fetched(item: PageFetched) -> LinkOutcome:
+    """Return the outcome of a link whose page is on the queue."""
+    page = item.page
+    return LinkOutcome(
+        link_id=item.work.id,
+        state="fetched",
+        status=page.status,
+        final_url=page.final_url,
+        page_id=page.id,
+    )

@@ -1,0 +1,92 @@
+"""Settings and sources go in; they are crawled, for ever or once; what was done comes out."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from scrapy import Spider, signals
+from scrapy.crawler import AsyncCrawlerProcess
+
+from crawler.context import Context, make_context
+from crawler.settings import scrapy_settings
+from crawler.spiders.base import FrontierSpider
+from crawler.spiders.source import SourceSpider
+from crawler.summary import Summary
+from services.shared.errors import RasidError, TransientError
+from services.shared.observability import get_logger
+from services.shared.settings import Settings
+from services.shared.sources import Source
+
+log = get_logger()
+
+
+def _silent(_: Summary) -> None:
+    pass
+
+
+def run(  # noqa: PLR0913 - four are by keyword only
+    settings: Settings,
+    sources: Sequence[Source],
+    *,
+    once: bool,
+    only: str | None = None,
+    progress: Callable[[Summary], None] = _silent,
+    spider: type[FrontierSpider] = SourceSpider,
+) -> Summary:
+    """Crawl the enabled sources, or the one named `only`, enabled or not.
+
+    With `once`, poll every feed now and return when no feed and no link is due any more; else go
+    on until SIGTERM or SIGINT. Either way what is in flight is finished first, and what was taken
+    from the frontier but not asked for is given back. Twisted's reactor runs once in a process,
+    so this does, too. `progress` gets the counts so far, at most ten times a second.
+
+    Raises:
+        RasidError: there is nothing to crawl, or the database is not fit for it.
+    """
+    context = make_context(settings, chosen(sources, only), once=once, progress=progress)
+    # One line a request and item is too much for a log that people read.
+    for name in ("scrapy", "twisted", "protego"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    process = AsyncCrawlerProcess(scrapy_settings(settings), install_root_handler=False)
+    crawler = process.create_crawler(spider)
+    _give_back_at_end(crawler.signals.connect, context)
+    process.crawl(crawler, context=context)
+    process.start()
+    context.store.close()
+    context.reporter.summary.waiting = None
+    context.reporter.tell(now=True)
+    if context.error is not None:
+        raise context.error
+    if process.bootstrap_failed:
+        raise RasidError("the crawler could not start; its log says why")
+    return context.reporter.summary
+
+
+def chosen(sources: Sequence[Source], only: str | None) -> list[Source]:
+    """Return the sources to crawl.
+
+    Raises:
+        RasidError: there are none, or none of that name.
+    """
+    if only is None:
+        found = [source for source in sources if source.enabled]
+        if not found:
+            raise RasidError("no source is enabled: set `enabled: true` in sources.yaml")
+        return found
+    found = [source for source in sources if source.name == only]
+    if not found:
+        names = ", ".join(source.name for source in sources) or "none"
+        raise RasidError(f"no source is named {only!r}; there are: {names}")
+    return found
+
+
+def _give_back_at_end(connect: Callable[..., object], context: Context) -> None:
+    async def give_back(spider: Spider) -> None:
+        context.closing.set()
+        if isinstance(spider, FrontierSpider):
+            try:
+                await spider.frontier.close()
+            except TransientError as error:
+                log.warning("leases run out by themselves", error=str(error))
+
+    # The signal holds its listeners weakly, and nothing else would hold this one.
+    connect(give_back, signals.spider_closed, weak=False)

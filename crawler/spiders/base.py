@@ -1,0 +1,153 @@
+"""Due feeds and links go in; requests come out, and for each answer one item."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from scrapy import Request, Spider
+from scrapy.exceptions import CloseSpider
+from scrapy.http import Response
+from twisted.python.failure import Failure as TwistedFailure
+
+from crawler.context import Context
+from crawler.frontier import Frontier
+from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
+from crawler.outcomes import Failure, HostBlocked, failed_feed, failed_link, failure_of
+from crawler.politeness import feed_again_at
+from services.shared.contracts import RawPage
+from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, Listing
+from services.shared.sources import Source
+
+Parser = Callable[[bytes, str, tzinfo | None], Listing]
+#: What of a page's headers matters to extraction.
+KEPT_HEADERS = ("content-type", "content-language", "last-modified", "link", "x-robots-tag")
+#: With one of these, a feed's answer is no answer.
+UNREADABLE = {"empty", "html_instead", "unknown_format"}
+
+
+class FrontierSpider(Spider):
+    """Works off the frontier; which feeds it polls is for the spiders below it to say."""
+
+    #: How the feeds of each kind this spider polls are read.
+    parsers: ClassVar[Mapping[FeedKind, Parser]]
+
+    def __init__(self, *, context: Context) -> None:
+        """Take part in the crawl that `context` is."""
+        super().__init__()
+        self.context = context
+        self.frontier = Frontier(context, kinds=tuple(self.parsers))
+
+    async def start(self) -> AsyncIterator[Request]:
+        """Yield a request for each feed and link that is due."""
+        try:
+            await self.frontier.open()
+            async for work in self.frontier.work():
+                yield self._request(work)
+        except asyncio.CancelledError:
+            self.context.closing.set()
+            raise
+        except Exception as error:
+            # Scrapy would log it and go on with nothing to do.
+            self.context.error = error
+            self.context.closing.set()
+            raise CloseSpider("error") from error
+
+    def _request(self, work: Work) -> Request:
+        policy = self.context.sources[work.source].crawl
+        headers = {"User-Agent": policy.user_agent or self.context.settings.user_agent}
+        meta: dict[str, object] = {"work": work, "dont_obey_robotstxt": not policy.obey_robots}
+        if isinstance(work, DueFeed):
+            meta["handle_httpstatus_list"] = [304]
+            headers |= {"If-None-Match": work.etag} if work.etag else {}
+            headers |= {"If-Modified-Since": work.last_modified} if work.last_modified else {}
+        return Request(
+            work.url,
+            callback=self.parse_feed if isinstance(work, DueFeed) else self.parse_page,
+            errback=self.failed,
+            headers=headers,
+            meta=meta,
+            dont_filter=True,
+        )
+
+    async def parse_feed(self, response: Response) -> AsyncIterator[Item]:
+        """Yield what a feed lists, or that it has not changed."""
+        feed: DueFeed = response.meta["work"]
+        source = self.context.sources[feed.source]
+        listing = Listing()
+        if response.status != 304:  # noqa: PLR2004 - not modified
+            parser = self.parsers[feed.kind]
+            # Beside the event loop: large sitemaps take seconds.
+            listing = await asyncio.to_thread(parser, response.body, response.url, _zone(source))
+        yield FeedPolled(work=feed, poll=_poll(feed, response, listing), listing=listing)
+
+    async def parse_page(self, response: Response) -> AsyncIterator[Item]:
+        """Yield the page a link led to, as it was received."""
+        link: DueLink = response.meta["work"]
+        page = RawPage(
+            body=response.body,
+            origin=link.feed_url or link.url,
+            requested_url=link.url,
+            final_url=response.url,
+            fetched_at=datetime.now(UTC),
+            status=response.status,
+            headers=_kept(response),
+            source=link.source,
+            feed_url=link.feed_url,
+            feed_title=link.title,
+            feed_published_at=link.published_at,
+        )
+        yield PageFetched(work=link, page=page)
+
+    def failed(self, failure: TwistedFailure) -> Iterator[Item]:
+        """Yield why there is no answer, or no use for it."""
+        request: Request = failure.request  # type: ignore[attr-defined] # Scrapy sets it
+        work: Work = request.meta["work"]
+        error: Exception = failure.value  # type: ignore[assignment] # nothing else gets here
+        if isinstance(error, HostBlocked):
+            yield NotAsked(work=work)
+            return
+        found = failure_of(error, request.url)
+        if found.reason == "error":
+            self.logger.error("Unexpected failure", exc_info=error)
+        now = datetime.now(UTC)
+        if isinstance(work, DueFeed):
+            yield FeedPolled(work=work, poll=failed_feed(work, found, now))
+        else:
+            yield LinkEnded(work=work, outcome=failed_link(work, found, now))
+
+
+def _zone(source: Source) -> tzinfo | None:
+    return ZoneInfo(source.time_zone) if source.time_zone else None
+
+
+def _poll(feed: DueFeed, response: Response, listing: Listing) -> FeedPoll:
+    now = datetime.now(UTC)
+    told = ", ".join(f"{problem} x{count}" for problem, count in listing.problems.items()) or None
+    if UNREADABLE & listing.problems.keys() and not listing.links and not listing.children:
+        unreadable = Failure(reason="unreadable", status=response.status, detail=told)
+        return failed_feed(feed, unreadable, now)
+    unchanged = response.status == 304  # noqa: PLR2004 - not modified
+    return FeedPoll(
+        feed_id=feed.id,
+        outcome="unchanged" if unchanged else "listed",
+        status=response.status,
+        detail=told,
+        next_fetch_at=feed_again_at(feed.poll_every_s, 0, now),
+        failed=False,
+        etag=_header(response, "ETag"),
+        last_modified=_header(response, "Last-Modified"),
+        links_count=None if unchanged else len(listing.links) + len(listing.children),
+    )
+
+
+def _kept(response: Response) -> dict[str, str]:
+    headers = {name: _header(response, name) for name in KEPT_HEADERS}
+    return {name: value for name, value in headers.items() if value}
+
+
+def _header(response: Response, name: str) -> str | None:
+    # Latin-1 gives every byte back as it came.
+    value = response.headers.get(name)
+    return value.decode("latin-1").replace("\x00", "") if value else None
