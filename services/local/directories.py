@@ -1,11 +1,13 @@
 """A state directory in, its lock, its log files and a short private place for sockets out."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,6 +17,9 @@ from services.shared.errors import LocalServersError
 
 #: A socket's path may have 107 bytes on Linux and 103 on macOS; ours end in /.s.PGSQL.5432.
 LONGEST_ROOT = 55
+TEMPORARY = "rasid-tmp-"
+#: Seconds after which a temporary directory whose lock nobody holds was left behind.
+ABANDONED_AFTER = 60.0
 LOG_KEPT_BYTES = 16 * 1024 * 1024
 
 
@@ -60,6 +65,15 @@ def sockets_directory(state: Path) -> Path:
     os.chown(directory, os.getuid(), os.getgid())
     directory.chmod(0o700)
     return directory
+
+
+def temporary() -> Path:
+    """Make and return a new state directory; those of programs killed with their guard go."""
+    for old in sockets_root().glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if old.stat().st_mtime < time.time() - ABANDONED_AFTER and lock(old):
+                remove(old)
+    return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=sockets_root()))
 
 
 def lock(state: Path) -> IO[bytes] | None:

@@ -130,7 +130,7 @@ def lock(specification: Specification) -> contextlib.AbstractContextManager[obje
     """
     state = Path(specification.state)
     until = time.monotonic() + LOCKED_WITHIN
-    while specification.servers:
+    while specification.servers or specification.temporary:
         if held := directories.lock(state):
             return held
         if connection_file(specification).exists() or time.monotonic() > until:

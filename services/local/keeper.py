@@ -17,6 +17,8 @@ from services.local.processes import LIBC, kill_group, set_death_signal
 PR_SET_CHILD_SUBREAPER = 36
 #: Seconds that processes get to stop by themselves when the guard was killed.
 GRACE = 10.0
+#: What the guard reports of a group: how it is asked to stop, and the seconds it may take.
+Groups = dict[int, tuple[int, float]]
 
 
 def run_kept(guard: Callable[["Report"], int], clean_up: Callable[[], None]) -> int:
@@ -53,20 +55,20 @@ class Report:
         """Write to the pipe given."""
         self._pipe = pipe
 
-    def started(self, group: int, stop_signal: int) -> None:
-        """Say that a process leads this group, and how it is asked to stop."""
-        self._tell(f"{group} {int(stop_signal)}")
+    def started(self, group: int, stop_signal: int, grace: float) -> None:
+        """Say that a process leads this group, and how it is stopped."""
+        self._tell(f"{group} {int(stop_signal)} {grace}")
 
     def ended(self, group: int) -> None:
         """Say that nothing is left of the group."""
-        self._tell(f"{group} 0")
+        self._tell(f"{group} 0 0")
 
     def _tell(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):
             os.write(self._pipe, line.encode("ascii") + b"\n")
 
 
-def _watch(child: int, read: int) -> tuple[dict[int, int], int]:
+def _watch(child: int, read: int) -> tuple[Groups, int]:
     """Return the groups that the guard left running, and the status it ended with."""
     ended: dict[int, int] = {}
 
@@ -78,14 +80,13 @@ def _watch(child: int, read: int) -> tuple[dict[int, int], int]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, forward)
-    groups: dict[int, int] = {}
+    groups: Groups = {}
     with os.fdopen(read, "r", encoding="ascii") as reports:
         for line in reports:  # they end when the guard does
-            group, stop_signal = map(int, line.split())
-            if stop_signal:
-                groups[group] = stop_signal
-            else:
-                groups.pop(group, None)
+            group, stop_signal, grace = line.split()
+            groups[int(group)] = (int(stop_signal), min(float(grace), GRACE))
+            if stop_signal == "0":
+                del groups[int(group)]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     while child not in ended:
         time.sleep(0.005)
@@ -93,24 +94,26 @@ def _watch(child: int, read: int) -> tuple[dict[int, int], int]:
     return groups, ended[child]
 
 
-def _end(groups: dict[int, int]) -> None:
+def _end(groups: Groups) -> None:
     """Wait for the processes to end, and kill what is left after the grace."""
+    asked = time.monotonic()
     if LIBC is None:  # elsewhere the system has asked them already (`set_death_signal`)
-        for group, stop_signal in groups.items():
+        for group, (stop_signal, _) in groups.items():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(group, stop_signal)
-    until = time.monotonic() + GRACE
-    while _any_left(groups) and time.monotonic() < until:
-        time.sleep(0.02)
+    last = max((grace for _, grace in groups.values()), default=0.0)
     while _any_left(groups):
-        for group in groups:
-            kill_group(group)
-        for child in _children():
-            os.kill(child, signal.SIGKILL)
+        waited = time.monotonic() - asked
+        for group, (_, grace) in groups.items():
+            if waited > grace:
+                kill_group(group)
+        if waited > last:  # nor may any stay that left its group
+            for child in _children():
+                os.kill(child, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def _any_left(groups: dict[int, int]) -> bool:
+def _any_left(groups: Groups) -> bool:
     if LIBC is not None:  # all of them, and all they started, are now children of ours
         return _reap({})
     return any(_exists(group) for group in groups)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -142,14 +141,10 @@ def start(state_dir: Path | None, *, durable: bool = True, servers: bool = True)
     Raises:
         LocalServersError: they cannot start; the message says what to do.
     """
-    temporary = state_dir is None
-    if state_dir is None:
-        state = Path(tempfile.mkdtemp(prefix="rasid-", dir=directories.sockets_root()))
-    else:
-        state = make_state(state_dir)
+    state = directories.temporary() if state_dir is None else make_state(state_dir)
     specification = {
         "state": str(state),
-        "temporary": temporary,
+        "temporary": state_dir is None,
         "durable": durable,
         "servers": servers,
     }

@@ -78,7 +78,7 @@ class Supervisor:
     def start(self, command: Command) -> Process:
         """Start a process and take it into care."""
         process = Process(command, processes.launch(command))
-        self.report.started(process.pid, command.stop_signal)
+        self.report.started(process.pid, command.stop_signal, command.grace)
         self.processes[command.name] = process
         log(f"{command.name}: started, pid {process.pid}")
         return process
@@ -104,8 +104,9 @@ class Supervisor:
     def start_again(self, process: Process) -> None:
         """Start a process whose time has come."""
         process.start_again()
-        self.report.started(process.pid, process.command.stop_signal)
-        log(f"{process.command.name}: started again, pid {process.pid}")
+        command = process.command
+        self.report.started(process.pid, command.stop_signal, command.grace)
+        log(f"{command.name}: started again, pid {process.pid}")
 
     def run_to_end(self, command: Command) -> int:
         """Run a command and return its exit code; an order to stop kills it."""
