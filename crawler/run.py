@@ -19,7 +19,7 @@ from services.shared.sources import Source
 log = get_logger()
 
 
-def _silent(_: Summary) -> None:
+def _silent(_: str) -> None:
     pass
 
 
@@ -29,7 +29,7 @@ def run(  # noqa: PLR0913 - four are by keyword only
     *,
     once: bool,
     only: str | None = None,
-    progress: Callable[[Summary], None] = _silent,
+    progress: Callable[[str], None] = _silent,
     spider: type[FrontierSpider] = SourceSpider,
 ) -> Summary:
     """Crawl the enabled sources, or the one named `only`, enabled or not.
@@ -37,7 +37,7 @@ def run(  # noqa: PLR0913 - four are by keyword only
     With `once`, poll every feed now and return when no feed and no link is due any more; else go
     on until SIGTERM or SIGINT. Either way what is in flight is finished first, and what was taken
     from the frontier but not asked for is given back. Twisted's reactor runs once in a process,
-    so this does, too. `progress` gets the counts so far, at most ten times a second.
+    so this does, too. `progress` is told how it goes, in a line at most once a second.
 
     Raises:
         RasidError: there is nothing to crawl, or the database is not fit for it.

@@ -29,25 +29,51 @@ class Summary:
     started_at: float = field(default_factory=time.monotonic, repr=False)
     duration_s: float = 0.0
 
+    def __str__(self) -> str:
+        """Return one line for people."""
+        parts = [
+            f"{self.feeds_polled} feeds polled ({self.feeds_unchanged} unchanged)",
+            f"{self.links_new} new links of {self.links_listed} listed",
+            f"{self.pages_published} pages published",
+            *_told("feeds failed", self.feed_failures),
+            *_told("links without page", self.link_failures),
+            *_told("links asked again later", self.link_retries),
+            *_told("problems in feeds", self.problems),
+        ]
+        if self.waiting:
+            parts.append(f"waiting: {self.waiting}")
+        return "; ".join(parts)
 
-Progress = Callable[[Summary], None]
+
+def _told(what: str, counts: Counter[str]) -> list[str]:
+    if not counts:
+        return []
+    return [f"{what}: " + ", ".join(f"{reason} {n}" for reason, n in sorted(counts.items()))]
+
+
+Progress = Callable[[str], None]
 
 
 class Reporter:
-    """Tells a listener how the crawl goes, at most ten times a second."""
+    """Tells a listener, in a line for people, how the crawl goes: at most once a second."""
 
-    EVERY_S = 0.1
+    EVERY_S = 1.0
 
     def __init__(self, listener: Progress) -> None:
         """Begin with nothing counted."""
         self.summary = Summary()
         self._listener = listener
-        self._told_at = 0.0
+        self._told = ""
+        self._told_at = time.monotonic()
 
     def tell(self, *, now: bool = False) -> None:
-        """Pass the counts on, unless that was done a moment ago."""
+        """Tell the counts, unless that was done a moment ago or they are the same."""
         clock = time.monotonic()
-        if now or clock - self._told_at >= self.EVERY_S:
-            self._told_at = clock
-            self.summary.duration_s = clock - self.summary.started_at
-            self._listener(self.summary)
+        if not now and clock - self._told_at < self.EVERY_S:
+            return
+        self._told_at = clock
+        self.summary.duration_s = clock - self.summary.started_at
+        line = str(self.summary)
+        if line != self._told:
+            self._told = line
+            self._listener(line)
