@@ -9,7 +9,7 @@ from scrapy.crawler import Crawler
 
 from crawler.context import Context
 from services.shared.errors import TransientError
-from services.shared.observability import get_logger
+from services.shared.observability import get_logger, sign_of_life
 
 EVERY_S = 1.0
 
@@ -52,6 +52,7 @@ class Backpressure:
                 # Told to stop: what cannot be published now is left for later.
                 self._context.closing.set()
             self._set(await self._why_wait())
+            sign_of_life(self._context.settings)
             await asyncio.sleep(EVERY_S)
 
     async def _why_wait(self) -> str | None:

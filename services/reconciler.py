@@ -5,7 +5,7 @@ import threading
 
 from services.queue import Queue
 from services.shared.errors import TransientError
-from services.shared.observability import configure_logging, get_logger
+from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
 
 log = get_logger()
@@ -20,17 +20,21 @@ def main(settings: Settings) -> None:
     queue = Queue(settings)
     log.info("reconciler starts", every_s=settings.reconcile_every_s)
     while not stop.is_set():
-        look(queue)
+        try:
+            look(queue)
+            sign_of_life(settings)
+        except TransientError as error:
+            log.warning("cannot reconcile", error=str(error))
         stop.wait(settings.reconcile_every_s)
 
 
 def look(queue: Queue) -> int:
-    """Send again what has waited too long; return how many pages. Redis being away is logged."""
-    try:
-        sent = queue.reconcile()
-    except TransientError as error:
-        log.warning("cannot reconcile", error=str(error))
-        return 0
+    """Send again what has waited too long; return how many pages.
+
+    Raises:
+        TransientError: Redis is away.
+    """
+    sent = queue.reconcile()
     if total := sum(sent.values()):
         log.warning("sent again", **{lane: count for lane, count in sent.items() if count})
     return total

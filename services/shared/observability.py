@@ -14,6 +14,12 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+def sign_of_life(settings: Settings) -> None:
+    """Touch `alive_file`, if there is one: called wherever a process has just done its work."""
+    if settings.alive_file:
+        settings.alive_file.touch()
+
+
 def configure_logging(settings: Settings, **bound: object) -> None:
     """Send structlog's and the standard library's events to standard error, all in one form.
 

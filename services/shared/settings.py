@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     redis_bodies_url: Annotated[str | None, Field(alias="REDIS_BODIES_URL")] = None
     state_dir: Annotated[Path, Field(alias="RASID_STATE")] = Path(".rasid")
     sources_file: Annotated[Path, Field(alias="RASID_SOURCES")] = Path("sources.yaml")
+    #: Touched while the process does its work: what a container's health check looks at.
+    alive_file: Annotated[Path | None, Field(alias="RASID_ALIVE_FILE")] = None
     log_level: Annotated[str, Field(alias="LOG_LEVEL")] = "INFO"
     log_format: Annotated[str, Field(alias="RASID_LOG_FORMAT", pattern="^(auto|json|console)$")] = "auto"
 
