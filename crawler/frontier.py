@@ -22,6 +22,8 @@ from services.storage import Connection, hosts, links, sources
 
 PER_HOST = 2
 TAKEN_PER_HOST = 20
+#: Pages that are fetched wait to be published; with so many under way no more are handed out.
+MOST_IN_FLIGHT = 500
 #: Between two looks into the store: while there is work, and while there is none.
 LOOK_S = 0.2
 IDLE_S = 1.0
@@ -57,7 +59,9 @@ class Frontier:
         self._queues: dict[str, deque[Work]] = {}
         self._rounds: deque[str] = deque()
         self._in_flight: dict[Key, str] = {}
-        self._busy: Counter[str] = Counter()
+        #: Of these, how many each host has not answered yet.
+        self._asking: dict[Key, str] = {}
+        self._asked: Counter[str] = Counter()
         self._blocked: dict[str, float] = {}
         self._blocked_before: set[str] = set()
         self._woken = asyncio.Event()
@@ -83,17 +87,19 @@ class Frontier:
             # While the gate is shut the looks go on: they keep the leases alive.
             work = self._next() if self._gate.is_set() else None
             if work is not None:
-                self._in_flight[_key(work)] = work.host
-                self._busy[work.host] += 1
+                self._in_flight[_key(work)] = self._asking[_key(work)] = work.host
+                self._asked[work.host] += 1
                 yield work
             elif not await self._look():
                 return
 
     def _next(self) -> Work | None:
+        if len(self._in_flight) >= MOST_IN_FLIGHT:
+            return None
         for _ in range(len(self._rounds)):
             host = self._rounds[0]
             self._rounds.rotate(-1)
-            if self._queues[host] and self._busy[host] < PER_HOST:
+            if self._queues[host] and self._asked[host] < PER_HOST:
                 return self._queues[host].popleft()
         return None
 
@@ -160,13 +166,19 @@ class Frontier:
                 self._queues[work.host].append(work)
         return bool(taken.work)
 
+    def answered(self, work: Work) -> None:
+        """Note that the host has answered, or will not: it may be asked for the next."""
+        host = self._asking.pop(_key(work), None)
+        if host is not None:
+            self._asked[host] -= 1
+            if not self._asked[host]:
+                del self._asked[host]
+            self._woken.set()
+
     def done(self, work: Work) -> None:
         """Note that a piece of work has come to its end."""
-        host = self._in_flight.pop(_key(work), None)
-        if host is not None:
-            self._busy[host] -= 1
-            if not self._busy[host]:
-                del self._busy[host]
+        self.answered(work)
+        self._in_flight.pop(_key(work), None)
         self._woken.set()
 
     def is_blocked(self, host: str) -> bool:
@@ -195,7 +207,7 @@ class Frontier:
         self._blocked_before.add(host)
         log.warning("host asks for fewer requests", host=host, blocked_s=round(seconds))
 
-    async def answered(self, host: str) -> None:
+    async def unblock(self, host: str) -> None:
         """Forget how often a host has asked to be left alone, now that it answers."""
         if host in self._blocked_before and not self.is_blocked(host):
             self._blocked_before.discard(host)

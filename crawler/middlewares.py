@@ -88,7 +88,7 @@ class Politeness:
             wait = retry_after_s(header.decode("latin-1"), datetime.now(UTC))
             await self._frontier.block(_host(request), wait)
         else:
-            await self._frontier.answered(_host(request))
+            await self._frontier.unblock(_host(request))
         return response
 
 

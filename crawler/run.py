@@ -46,7 +46,7 @@ def run(  # noqa: PLR0913 - four are by keyword only
     # One line a request and item is too much for a log that people read.
     for name in ("scrapy", "twisted", "protego"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    process = AsyncCrawlerProcess(scrapy_settings(settings), install_root_handler=False)
+    process = AsyncCrawlerProcess(scrapy_settings(settings))
     crawler = process.create_crawler(spider)
     _give_back_at_end(crawler.signals.connect, context)
     process.crawl(crawler, context=context)

@@ -74,6 +74,7 @@ class FrontierSpider(Spider):
     async def parse_feed(self, response: Response) -> AsyncIterator[Item]:
         """Yield what a feed lists, or that it has not changed."""
         feed: DueFeed = response.meta["work"]
+        self.frontier.answered(feed)
         source = self.context.sources[feed.source]
         listing = Listing()
         if response.status != 304:  # noqa: PLR2004 - not modified
@@ -85,6 +86,7 @@ class FrontierSpider(Spider):
     async def parse_page(self, response: Response) -> AsyncIterator[Item]:
         """Yield the page a link led to, as it was received."""
         link: DueLink = response.meta["work"]
+        self.frontier.answered(link)
         page = RawPage(
             body=response.body,
             origin=link.feed_url or link.url,
