@@ -33,7 +33,7 @@ class GuardLink:
     """A guard process that this program started."""
 
     def __init__(self, specification: Mapping[str, Any], log: Path) -> None:
-        """Start the guard process; `next_message` tells when it is ready."""
+        """Start the guard process; `ready` tells when it is."""
         self._owner = os.getpid()
         self._log = log
         self._buffer = b""
@@ -52,6 +52,10 @@ class GuardLink:
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._messages = cast("IO[bytes]", self._process.stdout)
 
+    def ready(self) -> dict[str, str]:
+        """Wait until the servers are ready, and return their addresses."""
+        return dict(self._answer("ready"))
+
     def ask(self, **request: Any) -> Any:
         """Send a request and return its answer.
 
@@ -63,13 +67,7 @@ class GuardLink:
             self._requests.flush()
         except (BrokenPipeError, ValueError) as error:
             raise LocalServersError(f"the servers' guard is gone; {self._log} says why") from error
-        while True:
-            message = self.next_message(None)
-            if "answer" in message:
-                return message["answer"]
-            if "refused" in message:
-                raise LocalServersError(message["refused"])
-            self._exits.append(Exit(**message["exit"]))
+        return self._answer("answer")
 
     def next_exit(self, timeout: float | None) -> Exit | None:
         """Return the next exit that the guard tells of; None after `timeout` seconds."""
@@ -115,6 +113,15 @@ class GuardLink:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
         self._messages.close()
+
+    def _answer(self, name: str) -> Any:
+        while True:
+            message = self.next_message(None)
+            if name in message:
+                return message[name]
+            if "refused" in message:
+                raise LocalServersError(message["refused"])
+            self._exits.append(Exit(**message["exit"]))
 
     def _readable(self, seconds: float | None) -> bool:
         with selectors.DefaultSelector() as selector:

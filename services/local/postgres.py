@@ -47,6 +47,8 @@ def command(place: Place, run: Run) -> Command:
     programs, data = binaries.postgres_bin(), place.state / "pg"
     if place.mode == "nobody":
         programs, data = _reachable_by_nobody(programs, place)
+    data = data.resolve()
+    unroot.own_one(place.mode, data.parent)
     if not (data / "PG_VERSION").exists():
         _make_data(place, programs, data, run)
     unroot.own(place.mode, data)
@@ -151,4 +153,4 @@ def _reachable_by_nobody(programs: Path, place: Place) -> tuple[Path, Path]:
         outside.mkdir(mode=0o700)
         unroot.own_one(place.mode, outside)
         data.symlink_to(outside / "pg")
-    return unroot.readable_copy(programs), data.resolve()
+    return unroot.readable_copy(programs), data

@@ -151,8 +151,19 @@ def stop_stale(pid_file: Path, marker: str, stop_signal: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, stop_signal if time.monotonic() < until else signal.SIGKILL)
         time.sleep(0.1)
-    if command_line(pid):
+    if exists(pid):  # it may also be dead, and not yet taken note of by its parent
         pid_file.unlink(missing_ok=True)
+
+
+def exists(pid: int) -> bool:
+    """Return whether there is a process of this number, be it another user's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def command_line(pid: int) -> str:

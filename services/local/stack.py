@@ -150,7 +150,7 @@ def start(state_dir: Path | None, *, durable: bool = True, servers: bool = True)
     }
     guard = GuardLink(specification, directories.log_file(state, "guard"))
     try:
-        ready = guard.next_message(None)["ready"]
+        ready = guard.ready()
     except BaseException:
         guard.stop()  # a temporary directory goes with it
         raise

