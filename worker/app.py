@@ -61,6 +61,7 @@ def main(settings: Settings) -> None:
     log.info("worker starts", concurrency=settings.concurrency)
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--pool=prefork",
             f"--queues={','.join(CELERY_QUEUES.values())}",
@@ -68,7 +69,6 @@ def main(settings: Settings) -> None:
             "--without-mingle",
             "--without-heartbeat",
             "--loglevel=WARNING",
-            "--quiet",
         ]
     )
 

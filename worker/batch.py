@@ -41,8 +41,13 @@ def extract_lines(lines: Iterable[bytes], settings: Settings, jobs: int) -> Iter
     return _map(_from_line, ((line, _id_of) for line in lines), settings, jobs)
 
 
-def extract_pages(pages: Iterable[RawPage], settings: Settings, jobs: int) -> Iterator[Line]:
-    """Yield one result for each raw page, in order; its id is the page's origin."""
+def extract_pages(
+    pages: Iterable[RawPage | Line], settings: Settings, jobs: int
+) -> Iterator[Line]:
+    """Yield one result for each raw page, in order; its id is the page's origin.
+
+    A line among the pages, such as one from `refused`, comes out as it is.
+    """
     return _map(_from_page, ((page, _origin_of) for page in pages), settings, jobs)
 
 
@@ -53,20 +58,31 @@ def _map(
     jobs: int,
 ) -> Iterator[Line]:
     warm()  # before the processes are forked, which then share it
-    waiting: deque[tuple[ProcessFuture, object, Callable[[Any], object]]] = deque()
+    waiting: deque[tuple[ProcessFuture | Line, object, Callable[[Any], object]]] = deque()
     with ProcessPool(
         jobs, initializer=limit_memory, initargs=[settings.page_memory_limit_mb]
     ) as pool:
         for item, name in items:
-            future = pool.schedule(work, args=[item, settings], timeout=settings.task_time_limit_s)
-            waiting.append((future, item, name))
+            limit = settings.task_time_limit_s
+            done = isinstance(item, dict)
+            result = item if done else pool.schedule(work, args=[item, settings], timeout=limit)
+            waiting.append((result, item, name))
             if len(waiting) >= jobs * 4:
                 yield _finished(*waiting.popleft())
         while waiting:
             yield _finished(*waiting.popleft())
 
 
-def _finished(future: ProcessFuture, item: object, name: Callable[[Any], object]) -> Line:
+def refused(origin: str, reason: str, detail: str) -> Line:
+    """Return the line of a file that could not be read."""
+    return {**_line(origin, None), "rejection": reason, "detail": detail}
+
+
+def _finished(
+    future: ProcessFuture | Line, item: object, name: Callable[[Any], object]
+) -> Line:
+    if isinstance(future, dict):
+        return future
     try:
         result: Line = future.result()
     except FutureTimeout:

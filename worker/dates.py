@@ -29,6 +29,7 @@ _ISO = re.compile(
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?(Z)?)?$")
 _DIGITS = {ord(digit): str(i % 10) for i, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _EARLIEST_YEAR = 1990
+_PRECISIONS: dict[int, Precision] = {3: "day", 5: "minute", 6: "second"}
 
 
 def parse(written: str, zone: tzinfo | None = None) -> Instant | None:
@@ -37,22 +38,16 @@ def parse(written: str, zone: tzinfo | None = None) -> Instant | None:
     match = _ISO.match(text) or _COMPACT.match(text)
     if not match:
         return None
-    year, month, day, hour, minute, second, offset = (*match.groups(), None)[:7]
+    *numbers, offset = match.groups()
+    year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
     try:
-        at = datetime(
-            int(year),
-            int(month),
-            int(day),
-            int(hour or 0),
-            int(minute or 0),
-            int(second or 0),
-            tzinfo=_offset(offset) or zone or UTC,
-        )
+        at = datetime(year, month, day, hour, minute, second, tzinfo=_offset(offset) or zone or UTC)
     except ValueError:
         return None
     if at.year < _EARLIEST_YEAR:
         return None
-    return Instant(at, "second" if second else "minute" if hour else "day")
+    written_parts = sum(number is not None for number in numbers)
+    return Instant(at, _PRECISIONS[written_parts])
 
 
 def _offset(written: str | None) -> tzinfo | None:

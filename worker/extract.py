@@ -88,8 +88,8 @@ def _document(root: HtmlElement) -> Extraction:
         text=text,
         authors=found.authors,
         language=identified,
-        published_at=found.published and found.published.at,
-        published_at_precision=found.published and found.published.precision,
+        published_at=found.published.at if found.published else None,
+        published_at_precision=found.published.precision if found.published else None,
         published_at_seen=found.published_seen,
         site_name=found.site_name,
         section=found.section,
@@ -110,8 +110,8 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
     title, witnesses = found.title, dict(found.witnesses)
     if identified:
         witnesses["language"] = "detected"
-    published, seen = found.published and found.published.at, found.published_seen
-    precision = found.published and found.published.precision
+    published = found.published.at if found.published else None
+    precision = found.published.precision if found.published else None
     if title is None and page.feed_title:
         title, witnesses["title"] = page.feed_title, "feed"
     if published is None and page.feed_published_at:
@@ -123,8 +123,8 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
         language=identified,
         published_at=published,
         published_at_precision=precision,
-        published_at_seen=seen,
-        modified_at=found.modified and found.modified.at,
+        published_at_seen=found.published_seen,
+        modified_at=found.modified.at if found.modified else None,
         canonical_url=found.canonical_url,
         site_name=found.site_name,
         section=found.section,
@@ -141,8 +141,7 @@ def _lines(root: HtmlElement) -> list[str]:
     try:
         document = bare_extraction(root, fast=True, include_comments=False)
     except RecursionError:  # elements nested deeper than Python goes
-        return [text for element in root.iter("p") if (text := tree.text_of(element))]
-    # With as_dict left alone the answer is a Document; its text has one paragraph a line.
+        return [line for element in root.iter("p") if (line := tree.text_of(element))]
     text: str = getattr(document, "text", None) or ""
     return [_unmark(line) for line in text.split("\n")]
 

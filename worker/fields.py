@@ -216,15 +216,16 @@ def _first_date(written: list[Witnessed], zone: tzinfo | None) -> tuple[str, dat
 def _authors(
     root: HtmlElement, nodes: list[jsonld.Node], page_metas: dict[str, str], site_name: str | None
 ) -> tuple[str, tuple[str, ...]]:
+    in_meta = _meta(page_metas, _AUTHOR)
     for witness, written in (
         ("json_ld", next((found for n in nodes if (found := jsonld.names(n.get("author")))), [])),
-        ("meta", [value] if (value := _meta(page_metas, _AUTHOR)) else []),
+        ("meta", [in_meta] if in_meta else []),
         ("microdata", _marked_authors(root)),
         ("visible", _byline(root)),
     ):
-        found = _people(written, site_name)
-        if found:
-            return witness, found
+        people = _people(written, site_name)
+        if people:
+            return witness, people
     return "", ()
 
 

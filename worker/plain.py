@@ -67,10 +67,11 @@ def read(lines: Sequence[str]) -> Document:
     head = lines[place + 1 : start]
     date = _date(head)
     authors, dateline, named_site = _credits(head)
+    section = _section(lines[: max(place, 0)], title)
     fields = {
         "title": title,
         "site_name": site or named_site,
-        "section": _section(lines[:place], title),
+        "section": section,
         "dateline": dateline,
         "authors": authors,
     }
@@ -81,8 +82,8 @@ def read(lines: Sequence[str]) -> Document:
         title=title,
         paragraphs=tuple(_with_headings(lines[start:end])),
         authors=authors,
-        site_name=fields["site_name"],
-        section=fields["section"],
+        site_name=site or named_site,
+        section=section,
         dateline=dateline,
         published=date and date[0],
         published_seen=date and date[1],
@@ -133,24 +134,19 @@ def _with_headings(body: Sequence[str]) -> list[str]:
 
 def _comments(lines: Sequence[str]) -> tuple[int, list[Comment]]:
     """Return where the comments start, and the comments: a name, an age, then what they say."""
-    ages = [
-        i for i, line in enumerate(lines) if i > 0 and _AGE.match(line) and _is_short(lines[i - 1])
-    ]
+    ages = [i for i in range(1, len(lines)) if _AGE.match(lines[i]) and _is_short(lines[i - 1])]
     if not ages:
         return len(lines), []
     ends = [*(age - 1 for age in ages[1:]), len(lines)]
     comments = []
     for age, end in zip(ages, ends, strict=True):
-        said = []
+        said: list[str] = []
         for line in lines[age + 1 : end]:
             if said and len(line) < _LONG and not _SENTENCE_END.search(line):
                 break  # the buttons below the comment
             said.append(line)
-        written = _AGE.match(lines[age])
         comments.append(
-            Comment(
-                text="\n".join(said), author=lines[age - 1], age=written[1] if written else None
-            )
+            Comment(text="\n".join(said), author=lines[age - 1], age=_AGE.sub(r"\1", lines[age]))
         )
     start = ages[0] - 1
     while start > 0 and _is_short(lines[start - 1]):

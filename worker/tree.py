@@ -11,8 +11,14 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 # What XML cannot hold, and so no later stage expects.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+_ATTRIBUTE = re.compile(
+    r"""[\s/]*[^\s=>/][^\s=>/]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*)?)?"""
+)
+_TAG_NAME = re.compile("[A-Za-z][^\\s/>]*")
+#: Below this a tag cannot hold enough attributes to matter.
+_LONG_TAG = 8_000
+_MAX_ATTRIBUTES = 400
 _TAG = re.compile("<[^<>]{0,2000}>")
-_TOO_DEEP = "DOCUMENT_EXCESSIVE"
 # libxml2 stops reading at 2,048 levels; no page that people see comes near.
 _MAX_DEPTH_MESSAGE = "Excessive depth"
 
@@ -22,7 +28,7 @@ def parse(text: str) -> HtmlElement | None:
 
     A page nested deeper than the parser goes is read as lines without its markup.
     """
-    markup = _CONTROLS.sub("", text).encode()
+    markup = _with_bounded_tags(_CONTROLS.sub("", text)).encode()
     parser = HTMLParser(
         encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, collect_ids=False
     )
@@ -54,6 +60,26 @@ def metas(root: HtmlElement) -> dict[str, str]:
         if name and content:
             found.setdefault(name.strip().lower(), content)
     return found
+
+
+def _with_bounded_tags(markup: str) -> str:
+    """Leave out attributes past the 400th of a tag: the parser's time grows with their square."""
+    pieces = markup.split("<")
+    if max(map(len, pieces)) < _LONG_TAG:
+        return markup
+    return "<".join(_bounded(piece) if len(piece) > _LONG_TAG else piece for piece in pieces)
+
+
+def _bounded(piece: str) -> str:
+    name = _TAG_NAME.match(piece)
+    if not name:
+        return piece
+    place, count, cut_from = name.end(), 0, 0
+    while match := _ATTRIBUTE.match(piece, place):
+        place, count = match.end(), count + 1
+        if count == _MAX_ATTRIBUTES:
+            cut_from = place
+    return piece[:cut_from] + piece[place:] if cut_from else piece
 
 
 def _lines_as_paragraphs(text: str) -> HtmlElement | None:

@@ -250,7 +250,7 @@ def _print_trace(url: str, found: trace.Trace) -> None:
             f"  raw page {page['id']} from {page['origin']}, fetched {page['fetched_at'] or '-'}"
         )
         console.print(
-            f"    {page['outcome']}{reason}{detail}, by {page['extractor_version']} "
+            f"    {page['outcome']}{reason}{detail}, by extractor {page['extractor_version']} "
             f"at {page['processed_at']:%Y-%m-%d %H:%M:%S} UTC"
         )
     for article in found.articles:

@@ -1,22 +1,20 @@
 """Commands that do: up, worker, reconcile, crawl, import, migrate, demo, test."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from services.cli.app import app, output, progress_console, settings_of
-from services.cli.session import Session, environment, servers
+from services.cli.processes import drain, spawn, stop_on_signals
+from services.cli.session import servers
 from services.queue import Queue
 from services.shared import sources as sources_module
 from services.shared.contracts import LANES, Lane
-from services.shared.errors import RasidError, TransientError
+from services.shared.errors import RasidError
 from services.shared.settings import Settings
 from services.storage import migrate as migrations
 
@@ -40,14 +38,14 @@ def up(context: typer.Context) -> None:
     settings = settings_of(context)
     _sources(settings)  # a mistake in it is told now, not in a log
     console = progress_console()
-    _stop_on_signals()
+    stop_on_signals()
     with servers(settings) as session:
         if not session.stack and not settings.database_url:
             raise RasidError(f"{settings.state_dir} is in use by another rasid: stop that one first")
         stack = session.stack or start(settings.state_dir, servers=False)
         with stack:
             for name in ("worker", "reconcile", "crawl"):
-                _spawn(session, stack, name)
+                spawn(session, stack, name)
             console.print(f"Rasid runs; logs are in {stack.log('worker').parent}. Ctrl-C stops it.")
             console.print("In another terminal: rasid status, rasid articles, rasid import PATH")
             while True:
@@ -149,7 +147,7 @@ def crawl(
     with servers(settings) as session:
         worker_here = once and session.stack is not None
         if worker_here:
-            _spawn(session, session.stack, "worker")
+            spawn(session, session.stack, "worker")
         summary = crawler_run.run(
             session.settings, sources, once=once, only=only, progress=console.print
         )
@@ -199,7 +197,7 @@ def import_files(
     chosen: Lane = next(name for name in LANES if name == lane)
     with servers(settings_of(context)) as session:
         if session.stack and wait is not False and not dry_run:
-            _spawn(session, session.stack, "worker")
+            spawn(session, session.stack, "worker")
         with importer_progress.shown() as progress:
             summary = importer_run.run(
                 paths,
@@ -225,7 +223,7 @@ def demo(context: typer.Context) -> None:
     """
     from services.demo.run import run
 
-    _stop_on_signals()
+    stop_on_signals()
     run(settings_of(context))
 
 
@@ -252,28 +250,6 @@ def run_tests(context: typer.Context) -> None:
     )
 
 
-def drain(session: Session, *, timeout_s: float = 3600) -> None:
-    """Wait until the queue is empty, saying how much is left.
-
-    Raises:
-        RasidError: it is not empty in time.
-    """
-    queue = Queue(session.settings)
-    end = time.monotonic() + timeout_s
-    with progress_console().status("worker starts") as shown:
-        while time.monotonic() < end:
-            try:
-                total = queue.depth().total
-            except TransientError as error:
-                shown.update(str(error))
-            else:
-                if not total:
-                    return
-                shown.update(f"{total} pages to work off")
-            time.sleep(0.1)
-    raise RasidError("the queue is not empty yet: see `rasid status`")
-
-
 def _sources(settings: Settings) -> tuple[sources_module.Source, ...]:
     try:
         text = settings.sources_file.read_text("utf-8")
@@ -282,20 +258,3 @@ def _sources(settings: Settings) -> tuple[sources_module.Source, ...]:
             f"cannot read {settings.sources_file}: {error}; RASID_SOURCES names another file"
         ) from error
     return sources_module.parse(text, str(settings.sources_file))
-
-
-def _spawn(session: Session, stack, command: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    stack.spawn(
-        command,
-        [sys.executable, "-P", "-m", "services.cli", command],
-        env=environment(session.settings),
-        restart=True,
-    )
-
-
-def _stop_on_signals() -> None:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, stop)

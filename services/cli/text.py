@@ -10,7 +10,13 @@ from typing import Annotated
 import typer
 
 from services.cli.app import app, settings_of
+from services.importer import files as importer_files
+from services.importer.read import read
+from services.importer.records import Omitted, Refusal
+from services.shared.contracts import RawPage
 from services.shared.errors import RasidError
+from services.shared.settings import Settings
+from worker import batch
 
 
 @app.command()
@@ -35,8 +41,6 @@ def extract(
       rasid extract seeds/*.txt | jq .title
       rasid extract < pages.jsonl > articles.jsonl
     """
-    from worker import batch
-
     settings = settings_of(context)
     jobs = jobs or os.cpu_count() or 1
     if files:
@@ -49,3 +53,19 @@ def extract(
     for result in results:
         sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+def _pages(files: list[Path], settings: Settings) -> Iterator[RawPage | dict[str, object]]:
+    """Yield what each file holds, and for what cannot be read a line that says why."""
+    for item in importer_files.find(files):
+        if isinstance(item, Omitted):
+            continue
+        if isinstance(item, Refusal):
+            yield batch.refused(item.origin, item.reason, item.detail)
+            continue
+        for found in read(item, max_body_bytes=settings.max_body_bytes):
+            if isinstance(found.outcome, Refusal):
+                refusal = found.outcome
+                yield batch.refused(refusal.origin, refusal.reason, refusal.detail)
+            elif isinstance(found.outcome, RawPage):
+                yield found.outcome

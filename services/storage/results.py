@@ -41,7 +41,7 @@ class _Stored:
 
 
 def save(
-    connection: Connection, processed: Sequence[Processed], extractor_version: str
+    connection: Connection, processed: Sequence[Processed], extractor_version: int
 ) -> list[Decision]:
     """Store the results in one transaction and return what became of each page, in order.
 
@@ -78,7 +78,7 @@ def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None
 
 
 def _save_articles(
-    connection: Connection, processed: Sequence[Processed], extractor_version: str
+    connection: Connection, processed: Sequence[Processed], extractor_version: int
 ) -> dict[str, Decision]:
     rows = sorted(
         (
@@ -196,7 +196,7 @@ def _record(
     connection: Connection,
     processed: Sequence[Processed],
     decisions: Mapping[str, Decision],
-    extractor_version: str,
+    extractor_version: int,
 ) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -214,7 +214,7 @@ def _record(
         connection.execute(DEAD_LETTERS.resolve, {"ids": resolved})
 
 
-def _article_row(page_id: str, page: RawPage, article: Article, extractor_version: str) -> Row:
+def _article_row(page_id: str, page: RawPage, article: Article, extractor_version: int) -> Row:
     extraction = article.extraction
     fields = asdict(extraction)
     row = storable(
@@ -246,7 +246,7 @@ def _content_sha256(row: Row) -> bytes:
     return hashlib.sha256(json.dumps(content, default=str).encode()).digest()
 
 
-def _raw_page_row(item: Processed, decision: Decision, extractor_version: str) -> Row:
+def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -> Row:
     page, result = item.page, item.result
     failed = result if isinstance(result, Rejection | DeadLetter) else None
     return storable(

@@ -59,6 +59,26 @@ def read(connection: Connection) -> Status:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A page, article or link that is not an article of its own."""
+
+    what: str
+    reason: str
+    where: str
+    detail: str
+
+
+def set_aside(connection: Connection) -> list[SetAside]:
+    """Return everything that was rejected, failed or is a copy, with its reason.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        return [SetAside(*map(str, row)) for row in connection.execute(SQL.set_aside)]
+
+
 def _pairs(connection: Connection, query: bytes) -> dict[tuple[str, str], int]:
     rows = connection.execute(query).fetchall()
     return {(str(name), str(reason)): int(str(count)) for name, reason, count in rows}

@@ -11,7 +11,7 @@ from services.shared.contracts import DEAD_LETTER_REASONS, REJECTION_REASONS, De
 from services.storage import Connection, connect, dead_letters, results
 from services.storage.results import Processed
 
-VERSION = "test"
+VERSION = 1
 
 
 @pytest.fixture

@@ -22,3 +22,20 @@ from rasid.feeds where enabled order by errors_count desc, source, url;
 
 -- name: refusals
 select reason, count(*)::int from rasid.import_refusals group by 1 order by 2 desc, 1;
+
+-- name: set_aside
+-- What did not become an article of its own, and why: pages, then links that were not fetched.
+select
+    p.outcome as what, coalesce(p.reason, '') as reason,
+    coalesce(p.final_url, p.requested_url, p.origin) as where, coalesce(p.detail, '') as detail
+from rasid.raw_pages as p
+where p.outcome in ('rejected', 'dead_letter')
+union all
+select 'duplicate', 'same text as ' || first.url, copy.url, ''
+from rasid.articles as copy
+join rasid.articles as first on first.id = copy.duplicate_of
+union all
+select 'link ' || l.state, coalesce(l.reason, ''), l.url, ''
+from rasid.links as l
+where l.state in ('failed', 'refused')
+order by 1, 2, 3;
