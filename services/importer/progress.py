@@ -1,15 +1,18 @@
 """How an import is going; a live line on a terminal, a plain line now and then elsewhere, out."""
 
+import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from services.importer.summary import NAMED, Summary
 
 PLAIN_EVERY_S = 5.0
 LIVE_EVERY_S = 0.1
@@ -45,7 +48,7 @@ class Watcher(Protocol):
         """Tell a person something worth a line."""
 
 
-class Silent:
+class Quiet:
     """Tells nobody."""
 
     def report(self, report: Report) -> None:
@@ -73,7 +76,8 @@ class Plain:
 
     def say(self, text: str) -> None:
         """Write the line."""
-        print(text, file=self._stream, flush=True)
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
 
 
 class Live:
@@ -114,3 +118,37 @@ def shown(stream: TextIO | None = None) -> Iterator[Watcher]:
     columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
         yield Live(progress)
+
+
+def report(summary: Summary, *, as_json: bool = False) -> None:
+    """Print the summary to stdout: in words, or as one JSON object."""
+    print(json.dumps(asdict(summary)) if as_json else words(summary))  # noqa: T201 - its purpose
+
+
+def words(summary: Summary) -> str:
+    """Return the summary in a few lines."""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.pages_by_kind.items())
+    lines = [
+        (
+            f"{'Would import' if summary.dry_run else 'Read'} {summary.pages:,} pages"
+            f"{f' ({kinds})' if kinds else ''} from {summary.files:,} files, "
+            f"{decimal(summary.bytes_read)}, in {summary.seconds:.1f} s."
+        )
+    ]
+    if not summary.dry_run:
+        lines.append(f"{summary.published:,} are new, {summary.known:,} were known already.")
+    if summary.finished_before:
+        lines.append(
+            f"{summary.finished_before:,} files were imported before; --again to do it anyway."
+        )
+    if summary.omitted:
+        lines.append(f"Left out: {_counts(summary.omitted)}.")
+    if summary.refused:
+        lines.append(f"Refused: {_counts(summary.refused_by_reason)}.")
+    if summary.refused > NAMED and not summary.dry_run:
+        lines.append("All of them are named in the table rasid.import_refusals.")
+    return "\n".join(lines)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in counts.items())

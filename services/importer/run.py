@@ -12,10 +12,10 @@ from typing import Protocol, TypeVar
 
 from services.importer import files
 from services.importer.files import File
-from services.importer.progress import Report, Silent, Watcher
+from services.importer.progress import Quiet, Report, Watcher
 from services.importer.read import read
 from services.importer.records import Found, Omitted, Refusal
-from services.importer.summary import Batch, Summary, Tally
+from services.importer.summary import NAMED, Batch, Summary, Tally
 from services.queue import Queue
 from services.shared.contracts import Lane, RawPage
 from services.shared.errors import RasidError, TransientError
@@ -134,7 +134,7 @@ def run(  # noqa: PLR0913 - each is an option of the command
     source: str | None = None,
     again: bool = False,
     dry_run: bool = False,
-    watcher: Watcher | None = None,
+    progress: Watcher | None = None,
 ) -> Summary:
     """Import every file of the paths and return what came of it.
 
@@ -145,7 +145,7 @@ def run(  # noqa: PLR0913 - each is an option of the command
         RasidError: settings are missing.
         TransientError: Postgres or Redis was away too long; the same call goes on from there.
     """
-    watcher = watcher or Silent()
+    watcher = progress or Quiet()
     if dry_run:
         return _Import(settings, Dry(), watcher, source).run(paths)
     publisher = Publisher(settings, lane=lane, again=again, watcher=watcher)
@@ -182,7 +182,7 @@ class _Import:
             if documents.full:
                 documents = self._flush(documents)
         self._flush(documents)
-        return self._tally.summary()
+        return self._tally.summary(dry_run=isinstance(self._sink, Dry))
 
     def _document(self, batch: Batch, file: File) -> None:
         self._tally.files += 1
@@ -222,12 +222,18 @@ class _Import:
         if isinstance(outcome, Refusal):
             self._tally.refuse(outcome)
             batch.refusals.append(outcome)
-            self._watcher.say(f"refused: {outcome.origin}: {outcome.reason}: {outcome.detail}")
+            self._name(outcome)
         elif isinstance(outcome, Omitted):
             self._tally.omitted[outcome.reason] += 1
         else:
             self._tally.page(file.kind if file else "html")
             batch.add(replace(outcome, source=outcome.source or self._source))
+
+    def _name(self, refusal: Refusal) -> None:
+        if self._tally.refused <= NAMED:
+            self._watcher.say(f"refused: {refusal.origin}: {refusal.reason}: {refusal.detail}")
+        if self._tally.refused == NAMED:
+            self._watcher.say("refused: more; they are counted, but named here no longer")
 
     def _flush(self, batch: Batch) -> Batch:
         """Hand the batch on, count it and return the next one."""

@@ -4,8 +4,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from services.importer.files import File, Kind
-from services.importer.records import Omission, Refusal
+from services.importer.files import File
+from services.importer.records import Refusal
 from services.shared.contracts import RawPage
 from services.shared.settings import MIB
 
@@ -30,13 +30,14 @@ class Summary:
     pages: int
     published: int
     known: int
-    pages_by_kind: dict[Kind, int]
+    pages_by_kind: dict[str, int]
     refused: int
     refused_by_reason: dict[str, int]
     refusals: tuple[Refusal, ...]
-    omitted: dict[Omission, int]
+    omitted: dict[str, int]
     bytes_read: int
     seconds: float
+    dry_run: bool
 
 
 @dataclass(slots=True)
@@ -75,15 +76,15 @@ class Tally:
     bytes_total: int = 0
     #: Of the files before the one being read.
     bytes_before: int = 0
-    by_kind: Counter[Kind] = field(default_factory=Counter)
+    by_kind: Counter[str] = field(default_factory=Counter)
     by_reason: Counter[str] = field(default_factory=Counter)
-    omitted: Counter[Omission] = field(default_factory=Counter)
+    omitted: Counter[str] = field(default_factory=Counter)
     refusals: list[Refusal] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     pages: int = 0
     refused: int = 0
 
-    def page(self, kind: Kind) -> None:
+    def page(self, kind: str) -> None:
         """Count a page."""
         self.pages += 1
         self.by_kind[kind] += 1
@@ -95,7 +96,7 @@ class Tally:
         if len(self.refusals) < NAMED:
             self.refusals.append(refusal)
 
-    def summary(self) -> Summary:
+    def summary(self, *, dry_run: bool) -> Summary:
         """Return the counts as they stand."""
         return Summary(
             files=self.files,
@@ -110,4 +111,5 @@ class Tally:
             omitted=dict(self.omitted),
             bytes_read=self.bytes_before,
             seconds=time.monotonic() - self.started,
+            dry_run=dry_run,
         )
