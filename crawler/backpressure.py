@@ -47,10 +47,13 @@ class Backpressure:
                 await self._task
 
     async def _watch(self) -> None:
+        ran = False  # the engine tells of its start before it runs
         while True:
-            if not self._crawler.engine.running:
+            running = self._crawler.engine.running
+            if ran and not running:
                 # Told to stop: what cannot be published now is left for later.
                 self._context.closing.set()
+            ran = ran or running
             self._set(await self._why_wait())
             sign_of_life(self._context.settings)
             await asyncio.sleep(EVERY_S)
@@ -60,6 +63,10 @@ class Backpressure:
             fullness = await asyncio.to_thread(self._context.queue.fullness)
         except TransientError as error:
             return str(error)
+        except Exception as error:
+            # A watch that ended would let pages through that nobody can take.
+            log.exception("cannot tell how full the queue is")
+            return repr(error)
         paused = not self._context.gate.is_set()
         return fullness.reason if fullness.full or (paused and not fullness.room) else None
 

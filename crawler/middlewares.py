@@ -19,6 +19,7 @@ from crawler.frontier import Frontier
 from crawler.items import Work
 from crawler.outcomes import HostBlocked, RobotsDenied
 from crawler.politeness import BLOCKING_STATUSES, retry_after_s
+from services.shared import urls
 from services.shared.sources import CrawlPolicy
 
 ROBOTS_LIFETIME_S = 3600.0
@@ -130,4 +131,5 @@ class Robots(RobotsTxtMiddleware):
 
 
 def _host(request: Request) -> str:
-    return urlparse_cached(request).hostname or ""
+    # Not as Scrapy has it: one host has one spelling here and in the store.
+    return urls.host(request.url)

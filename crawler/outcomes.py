@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from scrapy.exceptions import (
     CannotResolveHostError,
@@ -17,7 +18,6 @@ from scrapy.spidermiddlewares.httperror import HttpError
 
 from crawler.addresses import was_refused
 from crawler.politeness import PASSING_STATUSES, feed_again_at, link_again_at
-from services.shared import urls
 from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, LinkReason, LinkState
 
 
@@ -48,7 +48,7 @@ def failure_of(error: Exception, url: str) -> Failure:
         return Failure(reason=f"http_{status}", again=status in PASSING_STATUSES, status=status)
     if isinstance(error, IgnoreRequest):
         return _ignored(error)
-    if isinstance(error, CannotResolveHostError) and was_refused(urls.host(url)):
+    if isinstance(error, CannotResolveHostError) and was_refused(urlsplit(url).hostname or ""):
         return _refused("address_not_public")
     if isinstance(error, DownloadFailedError) and "SSL" in repr(error):
         return _passing("tls")

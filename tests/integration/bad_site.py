@@ -1,0 +1,96 @@
+"""A port goes in; a site comes out that answers each path with trouble of its own."""
+
+import gzip
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+#: What each path gives: status, headers, body.
+Answer = tuple[int, dict[str, str], bytes]
+BOMB = gzip.compress(b" " * 30_000_000)
+ANSWERS: dict[str, Answer] = {
+    "/good": (200, {}, b"<html><p>good"),
+    "/gone": (410, {}, b""),
+    "/forbidden": (403, {}, b""),
+    "/broken": (500, {}, b""),
+    "/loop": (302, {"Location": "/loop"}, b""),
+    "/to-ftp": (302, {"Location": "ftp://example.com/"}, b""),
+    "/moved": (301, {"Location": "/good-after-all"}, b""),
+    "/good-after-all": (200, {}, b"<html><p>moved"),
+    "/large": (200, {}, b"x" * 3_000_000),
+    "/bomb": (200, {"Content-Encoding": "gzip"}, BOMB),
+    "/cut": (200, {"Content-Length": "1000"}, b"cut"),
+}
+#: How the link to each path ends: state and reason.
+ENDS = {
+    "/good": ("fetched", None),
+    "/gone": ("failed", "http_410"),
+    "/forbidden": ("failed", "http_403"),
+    "/broken": ("due", "http_500"),
+    "/loop": ("failed", "too_many_redirects"),
+    "/to-ftp": ("failed", "http_302"),
+    "/moved": ("fetched", None),
+    "/large": ("refused", "too_large"),
+    "/bomb": ("refused", "too_large"),
+    "/cut": ("due", "truncated_body"),
+    "/reset": ("due", "connection_failed"),
+    "/missing": ("failed", "http_404"),
+}
+
+
+class BadServer(ThreadingHTTPServer):
+    """Serves ANSWERS, what a test adds to them, and a sitemap of ENDS."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.asked: list[str] = []
+        self.answers = dict(ANSWERS)
+        self.answers["/sitemap.xml"] = (200, {}, self.sitemap(ENDS))
+
+    def sitemap(self, paths: Iterable[str]) -> bytes:
+        """Return a sitemap of these paths."""
+        told = "".join(f"<url><loc>{self.url}{path}</loc></url>" for path in paths)
+        return f"<urlset>{told}</urlset>".encode()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: trouble is what it is for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: BadServer
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path == "/reset":
+            self.close_connection = True
+            return
+        status, headers, body = self.server.answers.get(self.path, (404, {}, b""))
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def serve() -> Iterator[BadServer]:
+    """Serve the site until the block ends."""
+    server = BadServer()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

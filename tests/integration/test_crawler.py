@@ -1,0 +1,323 @@
+import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import psycopg
+import pytest
+import redis
+
+from crawler.spiders.base import FrontierSpider
+from crawler.spiders.feed import FeedSpider
+from crawler.spiders.sitemap import SitemapSpider
+from crawler.spiders.source import SourceSpider
+from crawler.summary import Summary
+from services.demo import site as demo_site
+from services.demo.newspaper import REMOVED
+from services.local import Stack
+from services.queue import PENDING, Queue, Taken, redis_url
+from services.shared.contracts import RawPage
+from services.shared.errors import RasidError
+from services.shared.settings import Settings
+from services.shared.sources import Feed
+from services.storage import connect, links
+from tests.integration import bad_site
+from tests.integration.crawls import (
+    crawl_once,
+    crawling,
+    demo_source,
+    exit_code_after,
+    source,
+)
+
+#: What the demo site has for the crawler to find: pages, one that is gone, one forbidden.
+PAGES = {
+    "/ar/2026/11/harbour-expansion",
+    "/ar/2026/11/manuscripts",
+    "/ar/2026/11/mobile-clinics",
+    "/ar/2026/11/school-chess",
+    "/ar/economy",
+    "/ar/local/wadi-clinics",
+    "/en/2026/11/electric-buses",
+    "/en/2026/11/night-library",
+    "/en/2026/11/road-closed",
+    "/en/2026/11/wetland-count",
+    "/fa/2026/11/saffron-harvest",
+    "/fr/2026/11/boulangerie-village",
+}
+FORBIDDEN = "/private/draft"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """As everywhere, but loopback may be crawled, and a killed crawler is soon forgotten."""
+    return settings.model_copy(update={"public_addresses_only": False, "crawl_lease_s": 2.0})
+
+
+def pending(settings: Settings) -> list[str]:
+    """Return the ids of the pages that are on the queue."""
+    with redis.Redis.from_url(redis_url(settings.bodies_url)) as client:
+        return [page_id.decode() for page_id in client.zrange(PENDING["live"], 0, -1)]
+
+
+def pages(settings: Settings) -> list[RawPage]:
+    """Return the pages that are on the queue."""
+    found = Queue(settings).take(pending(settings)).values()
+    return [taken.page for taken in found if isinstance(taken, Taken)]
+
+
+def published_paths(settings: Settings) -> list[str]:
+    """Return the paths of the pages that are on the queue."""
+    return sorted("/" + (page.requested_url or "").split("/", 3)[3] for page in pages(settings))
+
+
+def states(settings: Settings) -> dict[tuple[str, str | None], int]:
+    """Return how many links ended how."""
+    with connect(settings.database_url or "") as tx:
+        return links.counts(tx, ["demo"])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Return once the condition holds.
+
+    Raises:
+        AssertionError: it does not in this time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "this does not come to hold"
+        time.sleep(0.02)
+
+
+def test_every_page_is_published_once(settings: Settings) -> None:
+    """Each page a feed or sitemap lists is fetched once; the others end with their reason."""
+    with demo_site.serve() as site:
+        summary = crawl_once(settings, [demo_source(site)])
+
+    assert published_paths(settings) == sorted(PAGES)
+    assert all(site.count(path) == 1 for path in {*PAGES, REMOVED, "/robots.txt"})
+    assert site.count(FORBIDDEN) == 0
+    assert states(settings) == {
+        ("fetched", None): len(PAGES),
+        ("failed", "http_404"): 1,
+        ("refused", "robots_denied"): 1,
+    }
+    assert summary.pages_published == len(PAGES)
+    assert summary.links_new == len(PAGES) + 2
+    assert summary.link_failures == {"http_404": 1, "robots_denied": 1}
+
+
+def test_a_link_knows_its_whole_way(settings: Settings) -> None:
+    """A link tells the feeds that listed it, what they said, and its page on the queue."""
+    with demo_site.serve() as site:
+        crawl_once(settings, [demo_source(site)])
+        with connect(settings.database_url or "") as tx:
+            trace = links.trace(tx, f"{site.url}ar/2026/11/harbour-expansion?utm_source=x")
+
+    assert trace is not None
+    assert trace["feed_urls"] == [f"{site.url}feed.xml", f"{site.url}sitemap.xml"]
+    assert trace["state"] == "fetched"
+    assert trace["page_id"] in pending(settings)
+    page = next(page for page in pages(settings) if page.id == trace["page_id"])
+    assert page.origin == page.feed_url == f"{site.url}feed.xml"
+    assert (page.source, page.status) == ("demo", 200)
+    assert page.feed_title == trace["title"]
+    assert page.feed_published_at == trace["published_at"]
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.body == site.files["/ar/2026/11/harbour-expansion"].body
+
+
+def test_a_second_crawl_publishes_nothing(settings: Settings) -> None:
+    """Feeds that did not change answer 304, and no page is asked for again."""
+    with demo_site.serve() as site:
+        crawl_once(settings, [demo_source(site)])
+        asked = len(site.requests)
+        summary = crawl_once(settings, [demo_source(site)])
+
+    again = [(request.path, request.status) for request in site.requests[asked:]]
+    assert sorted(again) == [("/feed.xml", 304), ("/robots.txt", 200), ("/sitemap.xml", 304)]
+    assert (summary.feeds_unchanged, summary.pages_published) == (2, 0)
+
+
+def test_the_delay_is_kept(settings: Settings) -> None:
+    """No two requests reach a host closer than its delay, robots.txt and feeds included."""
+    with demo_site.serve() as site:
+        crawl_once(settings, [demo_source(site, delay_s=0.2)])
+
+    came = [request.at for request in site.requests]
+    assert len(came) == len(PAGES) + 4
+    # Between the crawler's clock and ours lies one connection on loopback.
+    assert min(later - earlier for earlier, later in pairwise(came)) > 0.18
+
+
+def test_nothing_is_lost_by_a_kill(settings: Settings) -> None:
+    """Killed halfway, the crawl started again brings every link to its end."""
+    with demo_site.serve() as site:
+        demo = demo_source(site, delay_s=0.1)
+        with crawling(settings, [demo]) as (process, _):
+            wait_until(lambda: len(site.requests) > 8)
+            assert exit_code_after(process, signal.SIGKILL) == -signal.SIGKILL
+        assert ("fetching", None) in states(settings)
+        crawl_once(settings, [demo])
+
+    assert set(published_paths(settings)) == PAGES
+    ended = {state: count for (state, _), count in states(settings).items()}
+    assert ended == {"fetched": len(PAGES), "failed": 1, "refused": 1}
+    # What was under way, two of the host at most, and what waited for its batch.
+    assert sum(site.count(path) - 1 for path in PAGES) <= 4
+
+
+def test_a_stop_gives_back_what_was_not_asked(settings: Settings) -> None:
+    """On SIGTERM what is under way is finished, the rest is due at once, for any crawler."""
+    with demo_site.serve() as site:
+        demo = demo_source(site, delay_s=0.1)
+        with crawling(settings, [demo], once=False) as (process, _):
+            wait_until(lambda: len(site.requests) > 8)
+            assert exit_code_after(process, signal.SIGTERM) == 0
+        ended = {state for state, _ in states(settings)}
+        assert "fetching" not in ended
+        assert "due" in ended
+        began = time.monotonic()
+        crawl_once(settings, [demo])
+        first = site.requests[-1].at - began
+
+    assert set(published_paths(settings)) == PAGES
+    assert all(site.count(path) == 1 for path in PAGES)
+    assert first < 30
+
+
+def test_each_trouble_has_its_reason(settings: Settings) -> None:
+    """Whatever a server does, its link ends in a state with a reason."""
+    settings = settings.model_copy(update={"max_body_bytes": 2_000_000})
+    with bad_site.serve() as bad:
+        feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
+        crawl_once(settings, [source(bad.url, feed)])
+        with connect(settings.database_url or "") as tx:
+            ends = {path: links.trace(tx, bad.url + path) for path in bad_site.ENDS}
+
+    assert {
+        path: (end["state"], end["reason"]) for path, end in ends.items() if end
+    } == bad_site.ENDS
+    moved = ends["/moved"]
+    assert moved
+    assert moved["final_url"] == f"{bad.url}/good-after-all"
+
+
+def test_a_host_is_left_alone_when_it_asks(settings: Settings) -> None:
+    """After 429 no request goes to the host until Retry-After, and its links stay due."""
+    with bad_site.serve() as bad:
+        paths = [f"/page-{number}" for number in range(30)]
+        busy = (429, {"Retry-After": "3600"}, b"")
+        bad.answers |= {"/sitemap.xml": (200, {}, bad.sitemap(paths))}
+        bad.answers |= dict.fromkeys(paths, busy)
+        feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
+        crawl_once(settings, [source(bad.url, feed, delay_s=0.05)])
+        asked = list(bad.asked)
+        crawl_once(settings, [source(bad.url, feed, delay_s=0.05)])
+
+    # The second one may have stood behind the first when its answer came.
+    assert len([path for path in asked if path in paths]) <= 2
+    assert bad.asked == asked
+    assert {state for state, _ in states(settings)} == {"due"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
+def test_private_addresses_are_not_connected_to(settings: Settings, host: str) -> None:
+    """However loopback is written, no byte is sent to it, and the reason is told."""
+    settings = settings.model_copy(update={"public_addresses_only": True})
+    with demo_site.serve() as site:
+        url = site.url.replace("127.0.0.1", host)
+        summary = crawl_once(settings, [source(url, Feed(url=f"{url}feed.xml"))])
+
+    assert site.requests == []
+    assert summary.feed_failures == {"address_not_public": 1}
+
+
+def test_a_full_queue_holds_the_crawl_back(settings: Settings) -> None:
+    """At the high-water mark nothing more is fetched; with room the crawl goes on to its end."""
+    settings = settings.model_copy(update={"queue_max_pages": 10})
+    queue = Queue(settings)
+    with bad_site.serve() as bad:
+        paths = [f"/page-{number}" for number in range(60)]
+        bad.answers |= {path: (200, {}, f"<p>{path}".encode()) for path in paths}
+        bad.answers |= {"/sitemap.xml": (200, {}, bad.sitemap(paths))}
+        feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
+        seen: set[str] = set()
+        with crawling(settings, [source(bad.url, feed, delay_s=0.1)]) as (process, results):
+            wait_until(lambda: queue.fullness().full)
+            time.sleep(2.5)  # the watch looks once a second
+            asked = len(bad.asked)
+            time.sleep(1.5)
+            assert len(bad.asked) == asked < len(paths)
+            while process.is_alive() and not results.poll():
+                ids = pending(settings)
+                seen.update(ids)
+                if ids:
+                    queue.done(ids)
+                time.sleep(0.1)
+        seen.update(pending(settings))
+
+    assert len(seen) == len(paths)
+
+
+def test_the_store_and_the_queue_may_go_away(settings: Settings, stack: Stack) -> None:
+    """With Postgres' connections cut and Redis refusing, the crawl waits and then loses nothing."""
+    with (
+        demo_site.serve() as site,
+        psycopg.connect(stack.database_url, autocommit=True) as admin,
+        redis.Redis.from_url(redis_url(settings.bodies_url)) as bodies,
+    ):
+        name = (settings.database_url or "").split("/")[-1].split("?")[0]
+        with crawling(settings, [demo_source(site, delay_s=0.15)]) as (_, results):
+            wait_until(lambda: len(site.requests) > 4)
+            bodies.config_set("maxmemory", 1000)
+            try:
+                for _ in range(10):
+                    admin.execute(
+                        "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+                        [name],
+                    )
+                    time.sleep(0.1)
+            finally:
+                bodies.config_set("maxmemory", 0)
+            assert results.poll(60)
+            ended = results.recv()
+            assert isinstance(ended, Summary), ended
+
+    assert set(published_paths(settings)) == PAGES
+    assert {state for state, _ in states(settings)} == {"fetched", "failed", "refused"}
+
+
+def test_an_index_leads_to_its_sitemaps(settings: Settings) -> None:
+    """Sitemaps that an index lists are read, and again only when the index says they changed."""
+    with bad_site.serve() as bad:
+        index = (
+            f"<sitemapindex><sitemap><loc>{bad.url}/a.xml</loc>"
+            "<lastmod>2026-11-01T00:00:00Z</lastmod></sitemap></sitemapindex>"
+        )
+        bad.answers |= {"/index.xml": (200, {}, index.encode())}
+        bad.answers |= {"/a.xml": (200, {}, bad.sitemap(["/good"]))}
+        feed = Feed(url=f"{bad.url}/index.xml", kind="sitemap")
+        for _ in range(2):
+            crawl_once(settings, [source(bad.url, feed)])
+
+    assert states(settings) == {("fetched", None): 1}
+    assert (bad.asked.count("/index.xml"), bad.asked.count("/a.xml")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("spider", "count"), [(FeedSpider, 7), (SitemapSpider, 7), (SourceSpider, len(PAGES))]
+)
+def test_each_spider_starts(settings: Settings, spider: type[FrontierSpider], count: int) -> None:
+    """Each spider polls the feeds of its kinds, fetches what they list, and ends."""
+    with demo_site.serve() as site:
+        summary = crawl_once(settings, [demo_source(site)], spider)
+
+    assert summary.pages_published == count
+
+
+def test_a_crawl_needs_a_migrated_database(empty_database_url: str, settings: Settings) -> None:
+    """A database without the schema ends the crawl with an error that says what to do."""
+    settings = settings.model_copy(update={"database_url": empty_database_url})
+    with demo_site.serve() as site, pytest.raises(RasidError, match="rasid migrate"):
+        crawl_once(settings, [demo_source(site)])
