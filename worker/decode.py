@@ -91,6 +91,7 @@ _SUPERSETS = {
 _UNICODE = frozenset({"utf-8", "utf-16-le", "utf-16-be"})
 _LATIN = frozenset({"cp1252", "iso8859-15", "ascii", "mac-roman"})
 
+_MOST = 0.6
 _ARABIC_ENCODINGS = ("cp1256", "iso8859-6")
 _HIGH_WORD = re.compile(rb"[A-Za-z]{0,20}[\x80-\xff][A-Za-z\x80-\xff]{0,60}")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -154,7 +155,7 @@ def _wide_encoding(body: bytes) -> str | None:
     """Tell UTF-16 without a mark by its NULs: beside each byte of the markup, and only there."""
     sample = body[:4096]
     half = len(sample) // 2
-    if half < 2:
+    if not half:
         return None
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     if odd * 10 > half and even * 100 < half and b"<\0" in sample:
@@ -181,7 +182,7 @@ def _legacy_encoding(body: bytes, content_type: str | None) -> str:
     if _mostly_utf8(sample):
         return "utf-8"
     arabic = max(_ARABIC_ENCODINGS, key=lambda encoding: _arabic_share(sample, encoding))
-    if _arabic_share(sample, arabic) > 0.6:
+    if _arabic_share(sample, arabic) > _MOST:
         return arabic
     # "utf-8" is known to be wrong here, and "latin-1" is what servers say of everything.
     declared = [name for name in _declared(body, content_type) if name not in _UNICODE]

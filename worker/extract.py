@@ -18,7 +18,7 @@ EXTRACTOR_VERSION = 1
 _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
 _MAX_TAGS = 250_000
-_TEXT_GENERATOR = "rasid-text"
+_TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
 # trafilatura deletes the zero-width non-joiner, which glues Persian words together, and does not
 # mark headings in plain text: both travel through it as printable characters that no page has.
 _ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
@@ -42,12 +42,15 @@ def extract(page: RawPage, max_body_bytes: int = 20 * MIB) -> Extraction | Rejec
         return decoded
     if not decoded.text.strip():
         return Rejection(reason="empty_body", detail="white space only")
+    if _is_plain(page, decoded.text):
+        extraction = _document(decoded.text.splitlines())
+        return _too_short(extraction) or extraction
     if decoded.text.count("<") > _MAX_TAGS:
         return Rejection(reason="too_large", detail=f"more than {_MAX_TAGS} tags")
     root = tree.parse(decoded.text)
     if root is None:
         return Rejection(reason="no_text", detail="no element in it")
-    extraction = _document(root) if _is_text(root, page, decoded.text) else _page(root, page)
+    extraction = _document(_lines_in(root)) if _was_text(decoded.text) else _page(root, page)
     return _too_short(extraction) or extraction
 
 
@@ -72,14 +75,20 @@ def _too_short(extraction: Extraction) -> Rejection | None:
 # --- Text documents ---
 
 
-def _is_text(root: HtmlElement, page: RawPage, text: str) -> bool:
-    if page.headers.get("content-type", "").startswith("text/plain") and "</" not in text:
-        return True
-    return tree.metas(root).get("generator") == _TEXT_GENERATOR
+def _is_plain(page: RawPage, text: str) -> bool:
+    return page.headers.get("content-type", "").startswith("text/plain") and "</" not in text
 
 
-def _document(root: HtmlElement) -> Extraction:
-    lines = [line for element in root.iter("p") for line in (element.text or "").splitlines()]
+def _was_text(text: str) -> bool:
+    """Tell a text file that the importer made into a page."""
+    return _TEXT_GENERATOR in text[:300]
+
+
+def _lines_in(root: HtmlElement) -> list[str]:
+    return [element.text or "" for element in root.iter("p")]
+
+
+def _document(lines: list[str]) -> Extraction:
     found = plain.read(lines)
     text = "\n\n".join(found.paragraphs)
     identified = language.identify(text or found.title or "", None)

@@ -2,10 +2,14 @@
 
 import re
 from collections import Counter
+from itertools import islice
 
 _SEPARATOR = re.compile(r"\s+[|–—ـ·•»«:-]+\s+|\s*[|]\s*|\s+::\s+")
 # Left of a headline where a tag was cut in two: `crossorigin="anonymous"> Headline`.
 _BROKEN_TAG = re.compile(r"^[^<>]{0,200}?[\w-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')\s*/?>\s*")
+
+
+_MAX_CUTS = 12
 
 
 def loose(text: str) -> str:
@@ -23,12 +27,9 @@ def without_site(title: str, site_name: str | None, others: list[str]) -> str:
 
     The name is known (`site_name`), or it is what this title has more than another title.
     """
-    parts = _SEPARATOR.split(title)
-    if len(parts) == 1:
-        return title
     site = loose(site_name or "")
     known = {loose(other) for other in others}
-    cuts = [(match.start(), match.end()) for match in _SEPARATOR.finditer(title)]
+    cuts = [match.span() for match in islice(_SEPARATOR.finditer(title), _MAX_CUTS)]
     for start, end in (*reversed(cuts), *cuts):
         head, tail = title[:start], title[end:]
         for kept, dropped in ((head, tail), (tail, head)):

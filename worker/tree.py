@@ -3,6 +3,7 @@
 Every later stage reads this tree: a page is parsed once.
 """
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -11,13 +12,26 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 # What XML cannot hold, and so no later stage expects.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
-_ATTRIBUTE = re.compile(
-    r"""[\s/]*[^\s=>/][^\s=>/]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*)?)?"""
+# The same written as references: one of them would make trafilatura give the page up.
+_CONTROL_REFERENCES = re.compile(
+    "&#(?:x0*(?:[0-8bcef]|1[0-9a-f]|7f|d[89a-f]..|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|127"
+    "|6553[45]))(?:;|(?![0-9a-f]))",
+    re.IGNORECASE,
 )
+# The time that trafilatura takes grows with the cube of the nesting of tables.
+_DEEP_TABLES = etree.XPath(f"boolean({'/descendant::table' * 20})")
+_MANY_TABLES = 100
+_ATTRIBUTE = re.compile(r"""[\s/]*[^\s=>/]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*)?)?""")
 _TAG_NAME = re.compile("[A-Za-z][^\\s/>]*")
 #: Below this a tag cannot hold enough attributes to matter.
 _LONG_TAG = 8_000
 _MAX_ATTRIBUTES = 400
+_BLOCK_TAG = re.compile(
+    r"</?(?:p|div|br|li|ul|ol|h[1-6]|table|tr|td|th|section|article|header|footer|blockquote|title"
+    r"|body|html|head|main|aside|nav|form|pre|dl|dt|dd|figure|figcaption)\b[^<>]{0,2000}>",
+    re.IGNORECASE,
+)
+_UNSEEN = re.compile(r"<(script|style|svg|template)\b[^<]*<", re.IGNORECASE)
 _TAG = re.compile("<[^<>]{0,2000}>")
 # libxml2 stops reading at 2,048 levels; no page that people see comes near.
 _MAX_DEPTH_MESSAGE = "Excessive depth"
@@ -28,7 +42,8 @@ def parse(text: str) -> HtmlElement | None:
 
     A page nested deeper than the parser goes is read as lines without its markup.
     """
-    markup = _with_bounded_tags(_CONTROLS.sub("", text)).encode()
+    text = _CONTROL_REFERENCES.sub("", _CONTROLS.sub("", text))
+    markup = _with_bounded_tags(text).encode()
     parser = HTMLParser(
         encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, collect_ids=False
     )
@@ -36,9 +51,8 @@ def parse(text: str) -> HtmlElement | None:
         root = document_fromstring(markup, parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
         return None
-    if any(_MAX_DEPTH_MESSAGE in entry.message for entry in parser.error_log):
-        return _lines_as_paragraphs(text)
-    return root
+    too_deep = any(_MAX_DEPTH_MESSAGE in entry.message for entry in parser.error_log)
+    return _lines_as_paragraphs(text) if too_deep or _nested_tables(root) else root
 
 
 def squeeze(text: str | None) -> str:
@@ -82,6 +96,10 @@ def _bounded(piece: str) -> str:
     return piece[:cut_from] + piece[place:] if cut_from else piece
 
 
+def _nested_tables(root: HtmlElement) -> bool:
+    return sum(1 for _ in root.iter("table")) > _MANY_TABLES and bool(_DEEP_TABLES(root))
+
+
 def _lines_as_paragraphs(text: str) -> HtmlElement | None:
     root = etree.fromstring("<html><head/><body/></html>", parser=HTMLParser())
     for line in _lines(text):
@@ -90,6 +108,7 @@ def _lines_as_paragraphs(text: str) -> HtmlElement | None:
 
 
 def _lines(text: str) -> Iterator[str]:
-    for line in _TAG.sub("\n", _CONTROLS.sub("", text)).splitlines():
+    unseen_gone = _UNSEEN.sub("<", text)
+    for line in _TAG.sub("", _BLOCK_TAG.sub("\n", unseen_gone)).splitlines():
         if line.strip():
-            yield line.strip()
+            yield html.unescape(line.strip())
