@@ -1,6 +1,8 @@
 """Settings and sources go in; they are crawled, for ever or once; what was done comes out."""
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Sequence
 
 from scrapy import Spider, signals
@@ -12,7 +14,7 @@ from crawler.spiders.base import FrontierSpider
 from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
 from services.shared.errors import RasidError, TransientError
-from services.shared.observability import get_logger
+from services.shared.observability import get_logger, sign_of_life
 from services.shared.settings import Settings
 from services.shared.sources import Source
 
@@ -42,6 +44,8 @@ def run(  # noqa: PLR0913 - four are by keyword only
     Raises:
         RasidError: there is nothing to crawl, or the database is not fit for it.
     """
+    if not once and only is None and not any(source.enabled for source in sources):
+        return _idle(settings)
     context = make_context(settings, chosen(sources, only), once=once, progress=progress)
     # One line a request and item is too much for a log that people read.
     for name in ("scrapy", "twisted", "protego"):
@@ -77,6 +81,20 @@ def chosen(sources: Sequence[Source], only: str | None) -> list[Source]:
         names = ", ".join(source.name for source in sources) or "none"
         raise RasidError(f"no source is named {only!r}; there are: {names}")
     return found
+
+
+def _idle(settings: Settings) -> Summary:
+    """Wait to be stopped: a service that ended at once would be started again for ever."""
+    log.warning(
+        "nothing to crawl: no source is enabled",
+        do="set `enabled: true` in sources.yaml and start the crawler again",
+    )
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    while not stop.wait(1.0):
+        sign_of_life(settings)
+    return Summary()
 
 
 def _give_back_at_end(connect: Callable[..., object], context: Context) -> None:

@@ -15,6 +15,7 @@ from services.queue import Queue
 from services.shared import sources as sources_module
 from services.shared.contracts import LANES, Lane
 from services.shared.errors import RasidError
+from services.shared.observability import configure_logging
 from services.shared.settings import Settings
 from services.storage import migrate as migrations
 
@@ -143,6 +144,7 @@ def crawl(
         raise RasidError(f"no source {only!r} in {settings.sources_file}")
     from crawler import run as crawler_run
 
+    configure_logging(settings, process="crawler")
     console = progress_console()
     with servers(settings) as session:
         worker_here = once and session.stack is not None
