@@ -32,7 +32,7 @@ def _time_zone(value: str) -> str:
     try:
         datetime.now(UTC).astimezone(ZoneInfo(value))
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"no time zone {value!r}; write it as in Asia/Riyadh") from error
+        raise ValueError("no such time zone; write it as in Asia/Riyadh") from error
     return value
 
 
@@ -114,7 +114,7 @@ def parse(text: str, filename: str) -> tuple[Source, ...]:
         # Strict types would refuse `delay_s: 1`; YAML has typed the scalars already.
         sources = File.model_validate(value).sources
     except ValidationError as error:
-        problems += [_problem(dict(found), lines) for found in error.errors(include_url=False)]
+        problems += [_problem(found, lines) for found in _true(error)]
     problems += _repeated(sources, lines)
     if problems:
         told = "\n".join(f"{filename}:{line}: {message}" for line, message in sorted(problems))
@@ -168,6 +168,13 @@ def _duplicate_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
             yield from _duplicate_keys(item)
 
 
+def _true(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Return what is wrong; a list whose items are not valid also counts as empty: it is not."""
+    found: list[Mapping[str, Any]] = [dict(one) for one in error.errors(include_url=False)]
+    deeper = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    return [one for one in found if one["type"] != "too_short" or one["loc"] not in deeper]
+
+
 def _problem(found: Mapping[str, Any], lines: Mapping[Path, int]) -> tuple[int, str]:
     path: Path = tuple(found["loc"])
     kind = found["type"]
@@ -177,7 +184,7 @@ def _problem(found: Mapping[str, Any], lines: Mapping[Path, int]) -> tuple[int, 
     elif kind == "missing":
         message = "this field is missing"
     elif kind == "string_pattern_mismatch":
-        message = f"{found['input']!r} is not valid; write {HINTS[name]}"
+        message = f"not valid; write {HINTS[name]}"
     elif kind in WORDS:
         message = WORDS[kind]
     else:
