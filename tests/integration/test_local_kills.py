@@ -74,9 +74,7 @@ class Run:
 
     def left(self) -> list[str]:
         """Return what still runs, however far it went from the program."""
-        return [
-            f"{p.pid} {' '.join(p.cmdline())[:90]}" for p in psutil.process_iter() if self.owns(p)
-        ]
+        return [str(process) for process in psutil.process_iter() if self.owns(process)]
 
     def owns(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error):
@@ -98,6 +96,16 @@ class Run:
             time.sleep(0.02)
         self.program.wait()
         return time.monotonic() - began
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Return the processes that run with this mark in their environment."""
+    return [
+        process
+        for process in psutil.process_iter(["environ", "status"])
+        if (process.info["environ"] or {}).get("RASID_TEST_MARK") == mark
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 @pytest.fixture
@@ -227,11 +235,7 @@ def test_pytest_killed(tmp_path: Path) -> None:
     output.close()
 
     until = time.monotonic() + GONE_WITHIN
-    while Path(state).exists() and time.monotonic() < until:
+    while (marked(mark) or Path(state).exists()) and time.monotonic() < until:
         time.sleep(0.05)
+    assert not marked(mark)
     assert not Path(state).exists()
-    assert not [
-        process
-        for process in psutil.process_iter(["environ"])
-        if (process.info["environ"] or {}).get("RASID_TEST_MARK") == mark
-    ]
