@@ -84,14 +84,20 @@ def run_pipeline(
     alive = stack.state / "alive"
     worker = subprocess.Popen(
         [sys.executable, "-P", "-m", "services.cli", "worker"],
-        env={**settings_env, "RASID_ALIVE_FILE": str(alive), "RASID_CONCURRENCY": str(settings.concurrency)},
+        env={
+            **settings_env,
+            "RASID_ALIVE_FILE": str(alive),
+            "RASID_CONCURRENCY": str(settings.concurrency),
+        },
     )
     try:
         servers = {"redis": [pids["broker"], pids["bodies"]], "postgres": [pids["postgres"]]}
-        while queue.depth().total == len(pages):
+        while True:
             start_cpu = cpu_of([worker.pid])
             before = {name: cpu_of(found) for name, found in servers.items()}
             wall = time.monotonic()
+            if queue.depth().total < len(pages):
+                break
             time.sleep(0.02)
         while queue.depth().total:
             time.sleep(0.05)
@@ -116,7 +122,10 @@ def main() -> None:
     limit = settings_module.load().max_body_bytes
     bare(pages[:20], given.processes, limit)
     runs = [bare(pages, given.processes, limit)]
-    with tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state, start(Path(state)) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
+        start(Path(state)) as stack,
+    ):
         migrate(stack.database_url)
         settings = settings_module.load(
             database_url=stack.database_url,

@@ -143,9 +143,11 @@ def transient_errors() -> Iterator[None]:
     try:
         yield
     except (OutOfMemoryError, ExecAbortError) as error:
-        raise TransientError("Redis is at its memory limit: pages must be worked off first") from error
+        raise TransientError(
+            "Redis is at its memory limit: pages must be worked off first"
+        ) from error
     except (RedisError, OperationalError, OSError) as error:
-        raise TransientError(f"Redis: {error or type(error).__name__}") from error
+        raise TransientError(f"Redis: {str(error) or type(error).__name__}") from error
 
 
 class Queue:
@@ -221,7 +223,8 @@ class Queue:
         with transient_errors():
             pipe = self._bodies.pipeline(transaction=False)
             for key in PENDING.values():
-                pipe.zcard(key).zrange(key, 0, 0, withscores=True)
+                pipe.zcard(key)
+                pipe.zrange(key, 0, 0, withscores=True)
             pipe.info("memory")
             *answers, memory = pipe.execute()
             messages = sum(int(self._broker.llen(name)) for name in CELERY_QUEUES.values())
@@ -314,7 +317,7 @@ class Queue:
         with transient_errors():
             bodies = self._bodies.mget([BODY + page_id for page_id in ids])
         return {
-            page_id: None if stored is None else _unpack(stored)
+            page_id: _unpack(stored) if isinstance(stored, bytes) else None
             for page_id, stored in zip(ids, bodies, strict=True)
         }
 
@@ -331,9 +334,10 @@ class Queue:
             for key in PENDING.values():
                 pipe.zrem(key, *ids)
             pipe.execute()
-            self._broker.pipeline(transaction=False).hdel(ATTEMPTS, *ids).zrem(
-                RESENT, *ids
-            ).execute()
+            hints = self._broker.pipeline(transaction=False)
+            hints.hdel(ATTEMPTS, *ids)
+            hints.zrem(RESENT, *ids)
+            hints.execute()
 
     # ------------------------------------------------------------------ reconciler
 
@@ -354,7 +358,7 @@ class Queue:
                 return 0
             before = time.time() - self._settings.requeue_after_s
             old = self._bodies.zrangebyscore(PENDING[lane], "-inf", before, start=0, num=LOOK)
-            ids = [page_id.decode() for page_id in old]
+            ids = [page_id.decode() for page_id in old if isinstance(page_id, bytes)]
             if not ids:
                 return 0
             sent = self._broker.zmscore(RESENT, ids)

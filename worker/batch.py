@@ -41,9 +41,7 @@ def extract_lines(lines: Iterable[bytes], settings: Settings, jobs: int) -> Iter
     return _map(_from_line, ((line, _id_of) for line in lines), settings, jobs)
 
 
-def extract_pages(
-    pages: Iterable[RawPage | Line], settings: Settings, jobs: int
-) -> Iterator[Line]:
+def extract_pages(pages: Iterable[RawPage | Line], settings: Settings, jobs: int) -> Iterator[Line]:
     """Yield one result for each raw page, in order; its id is the page's origin.
 
     A line among the pages, such as one from `refused`, comes out as it is.
@@ -58,7 +56,7 @@ def _map(
     jobs: int,
 ) -> Iterator[Line]:
     warm()  # before the processes are forked, which then share it
-    waiting: deque[tuple[ProcessFuture | Line, object, Callable[[Any], object]]] = deque()
+    waiting: deque[tuple[ProcessFuture[Line] | Line, object, Callable[[Any], object]]] = deque()
     with ProcessPool(
         jobs, initializer=limit_memory, initargs=[settings.page_memory_limit_mb]
     ) as pool:
@@ -79,7 +77,7 @@ def refused(origin: str, reason: str, detail: str) -> Line:
 
 
 def _finished(
-    future: ProcessFuture | Line, item: object, name: Callable[[Any], object]
+    future: ProcessFuture[Line] | Line, item: object, name: Callable[[Any], object]
 ) -> Line:
     if isinstance(future, dict):
         return future
@@ -116,7 +114,9 @@ def _from_line(line: bytes, settings: Settings) -> Line:
     return {**_from_page(page, settings), "id": fields.get("id")}
 
 
-def _line(name: object, result: Article | Rejection | DeadLetter | None, url: object = None) -> Line:
+def _line(
+    name: object, result: Article | Rejection | DeadLetter | None, url: object = None
+) -> Line:
     found = result.extraction if isinstance(result, Article) else None
     failed = result if isinstance(result, Rejection | DeadLetter) else None
     return {

@@ -5,6 +5,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from services.shared.contracts import Article, DeadLetter, Rejection
@@ -63,7 +64,6 @@ def cpu_limit(seconds: float) -> Iterator[None]:
 
 def limit_memory(megabytes: int) -> None:
     """Make allocations fail (MemoryError) beyond what this process has now plus so much."""
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        data_pages = int(statm.read().split()[5])
+    data_pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])
     limit = data_pages * resource.getpagesize() + megabytes * MIB
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

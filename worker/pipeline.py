@@ -16,7 +16,15 @@ import psycopg
 
 from services.queue import Queue, Taken, Unreadable
 from services.shared import compression
-from services.shared.contracts import Article, DeadLetter, Decision, Lane, RawPage, Rejection, Result
+from services.shared.contracts import (
+    Article,
+    DeadLetter,
+    Decision,
+    Lane,
+    RawPage,
+    Rejection,
+    Result,
+)
 from services.shared.settings import Settings
 from services.storage import Connection, raw_pages, results
 from services.storage.results import Processed

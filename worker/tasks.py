@@ -79,7 +79,7 @@ def register(app: Celery, settings: Settings) -> None:
     """Define the task on the application; its edges are made in each process that runs it."""
     edges: list[Edges] = []
 
-    @app.task(name=TASK, bind=True)
+    @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
     def process(_task: Task, lane: Lane, ids: list[str]) -> None:
         if not edges:
             edges.append(Edges.of(settings))

@@ -1,6 +1,9 @@
 """The `rasid` command: its groups, its global options, and how errors reach a person."""
 
+import importlib
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +13,28 @@ from rich.console import Console
 from services.shared import settings as settings_module
 from services.shared.errors import RasidError
 from services.shared.settings import Settings
+
+#: The module that defines each command.
+MODULES = {
+    "up": "run",
+    "worker": "run",
+    "reconcile": "run",
+    "migrate": "run",
+    "crawl": "run",
+    "import": "run",
+    "demo": "run",
+    "test": "run",
+    "articles": "articles",
+    "status": "status",
+    "trace": "trace",
+    "dead-letters": "dead_letters",
+    "extract": "text",
+}
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="At most so many (default 20; with --json all).")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,7 +53,7 @@ def rasid(
         typer.Option(help="Where the embedded servers keep their data (default .rasid)."),
     ] = None,
 ) -> None:
-    """Rasid watches news outlets: it crawls them, extracts clean text, and stores every article once.
+    r"""Watch news outlets: crawl them, extract clean text, store every article once.
 
     Commands work on DATABASE_URL and REDIS_URL where they are set, else on servers that Rasid
     brings along and keeps in the state directory.
@@ -65,12 +90,16 @@ def progress_console() -> Console:
     return Console(stderr=True, highlight=False, markup=False)
 
 
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON, letters as they are."""
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
 def main() -> None:
     """Run the command; a known error is one line and exit status 1."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    from services.cli import read, run, text  # noqa: F401, PLC0415 - they add their commands
-
+    _load(sys.argv[1:])
     try:
         app()
     except RasidError as error:
@@ -80,3 +109,13 @@ def main() -> None:
         # Whoever read the output has closed it (`rasid articles | head`): that is no error.
         sys.stderr.close()
         raise SystemExit(0) from None
+
+
+def _load(arguments: Sequence[str]) -> None:
+    """Import the module of the command that is meant; all of them for help or a mistake.
+
+    Most commands need neither the extractor nor the crawler, which take a second to import.
+    """
+    named = [MODULES[word] for word in arguments if word in MODULES][:1]
+    for module in named or dict.fromkeys(MODULES.values()):
+        importlib.import_module(f"services.cli.{module}")

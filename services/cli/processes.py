@@ -12,7 +12,6 @@ from services.local import Stack
 from services.queue import Queue
 from services.shared.errors import RasidError, TransientError
 
-
 #: A worker that ends so often by itself will not do the work.
 CRASHES = 4
 

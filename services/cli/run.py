@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @app.command()
 def up(context: typer.Context) -> None:
-    """Run everything on this machine until Ctrl-C: servers, worker, reconciler and crawler.
+    r"""Run everything on this machine until Ctrl-C: servers, worker, reconciler and crawler.
 
     A process that ends by itself is started again. Logs are in the state directory.
 
@@ -42,7 +42,9 @@ def up(context: typer.Context) -> None:
     stop_on_signals()
     with servers(settings) as session:
         if not session.stack and not settings.database_url:
-            raise RasidError(f"{settings.state_dir} is in use by another rasid: stop that one first")
+            raise RasidError(
+                f"{settings.state_dir} is in use by another rasid: stop that one first"
+            )
         stack = session.stack or start(settings.state_dir, servers=False)
         with stack:
             for name in ("worker", "reconcile", "crawl"):
@@ -65,7 +67,7 @@ def up(context: typer.Context) -> None:
 
 @app.command()
 def worker(context: typer.Context) -> None:
-    """Run a worker in the foreground: it takes pages from the queue and stores articles.
+    r"""Run a worker in the foreground: it takes pages from the queue and stores articles.
 
     \b
     Examples:
@@ -83,7 +85,7 @@ def reconcile(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Look once and return.")] = False,
 ) -> None:
-    """Send again what has waited too long; one such process belongs beside the workers.
+    r"""Send again what has waited too long; one such process belongs beside the workers.
 
     \b
     Examples:
@@ -101,7 +103,7 @@ def reconcile(
 
 @app.command()
 def migrate(context: typer.Context) -> None:
-    """Bring the database to the newest schema. Safe to repeat, and to run by several at once.
+    r"""Bring the database to the newest schema. Safe to repeat, and to run by several at once.
 
     \b
     Example:
@@ -125,7 +127,7 @@ def crawl(
         bool, typer.Option("--check", help="Only validate sources.yaml and say what it holds.")
     ] = False,
 ) -> None:
-    """Crawl the sources of sources.yaml: find what their feeds list and fetch it, politely.
+    r"""Crawl the sources of sources.yaml: find what their feeds list and fetch it, politely.
 
     \b
     Examples:
@@ -148,7 +150,7 @@ def crawl(
     console = progress_console()
     with servers(settings) as session:
         worker_here = once and session.stack is not None
-        if worker_here:
+        if once and session.stack:
             spawn(session, session.stack, "worker")
         summary = crawler_run.run(
             session.settings, sources, once=once, only=only, progress=console.print
@@ -180,7 +182,7 @@ def import_files(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Import files and folders: .txt, .html, .html.gz, .jsonl, .warc, .warc.gz.
+    r"""Import files and folders: .txt, .html, .html.gz, .jsonl, .warc, .warc.gz.
 
     What cannot be read is named with its reason and does not stop the rest. Killed halfway, the
     same command goes on where it was; a file imported twice is imported once.
@@ -217,7 +219,7 @@ def import_files(
 
 @app.command()
 def demo(context: typer.Context) -> None:
-    """See the whole of Rasid work on this machine: import, crawl, extract, store, show.
+    r"""See the whole of Rasid work on this machine: import, crawl, extract, store, show.
 
     \b
     Example:
@@ -235,7 +237,7 @@ def demo(context: typer.Context) -> None:
     add_help_option=False,
 )
 def run_tests(context: typer.Context) -> None:
-    """Run the test suite; what follows is handed to pytest.
+    r"""Run the test suite; what follows is handed to pytest.
 
     \b
     Examples:
@@ -247,7 +249,10 @@ def run_tests(context: typer.Context) -> None:
         environ.pop(name, None)
     raise typer.Exit(
         subprocess.run(  # noqa: S603
-            [sys.executable, "-P", "-m", "pytest", *context.args], cwd=ROOT, env=environ, check=False
+            [sys.executable, "-P", "-m", "pytest", *context.args],
+            cwd=ROOT,
+            env=environ,
+            check=False,
         ).returncode
     )
 

@@ -99,9 +99,7 @@ def _show(shown: Status, session: Session, stack: Stack, timer: Timer) -> None:
         spawn(session, stack, "crawl", "--once", restart=False, env=extra)
         with timer.part("importing seeds/"):
             shown.update("importing seeds/")
-            importer.run(
-                [SEEDS], session.settings, lane="live", progress=importer_progress.Quiet()
-            )
+            importer.run([SEEDS], session.settings, lane="live", progress=importer_progress.Quiet())
         with timer.part("crawling, extracting and storing"):
             _wait(shown, session, stack)
 
@@ -146,9 +144,7 @@ def _print(
     timer: Timer,
     settings: Settings,
 ) -> None:
-    console = Console(
-        width=None if sys.stdout.isatty() else 160, highlight=False, markup=False
-    )
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
     rows, aside = result
     console.print(f"\n{len(rows)} articles", style="bold")
     console.print(tables.articles_table(rows))

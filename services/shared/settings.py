@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     #: Touched while the process does its work: what a container's health check looks at.
     alive_file: Annotated[Path | None, Field(alias="RASID_ALIVE_FILE")] = None
     log_level: Annotated[str, Field(alias="LOG_LEVEL")] = "INFO"
-    log_format: Annotated[str, Field(alias="RASID_LOG_FORMAT", pattern="^(auto|json|console)$")] = "auto"
+    log_format: Annotated[str, Field(alias="RASID_LOG_FORMAT", pattern="^(auto|json|console)$")] = (
+        "auto"
+    )
 
     # Worker.
     concurrency: Annotated[int, Field(alias="RASID_CONCURRENCY", ge=1)] = os.cpu_count() or 1

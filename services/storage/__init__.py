@@ -56,7 +56,9 @@ def transient_errors() -> Iterator[None]:
         yield
     except TRANSIENT as error:
         reason = str(error).strip().splitlines()
-        raise TransientError(f"Postgres: {reason[0] if reason else type(error).__name__}") from error
+        raise TransientError(
+            f"Postgres: {reason[0] if reason else type(error).__name__}"
+        ) from error
 
 
 def open_connection(database_url: str) -> Connection:
@@ -90,19 +92,25 @@ def connect(database_url: str) -> Connection:
     try:
         with transient_errors():
             there = migrate.version(connection)
-        connection.rollback()
-        if there != migrate.latest():
-            raise NotMigrated(
-                f"the database's schema is at version {there}, this code needs "
-                f"{migrate.latest()}: run `rasid migrate`"
-                if there < migrate.latest()
-                else f"the database's schema is at version {there}, newer than this code "
-                f"({migrate.latest()}): install the newer Rasid"
-            )
+            connection.rollback()
+        _check(there, migrate.latest())
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check(there: int, needed: int) -> None:
+    if there < needed:
+        raise NotMigrated(
+            f"the database's schema is at version {there}, this code needs {needed}: "
+            "run `rasid migrate`"
+        )
+    if there > needed:
+        raise NotMigrated(
+            f"the database's schema is at version {there}, newer than this code ({needed}): "
+            "install the newer Rasid"
+        )
 
 
 class Database:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -159,7 +159,9 @@ def _update(
             updated[current.id] = row
             current.content_sha256 = _bytes(row["content_sha256"])
             current.text_sha256 = _bytes(row["text_sha256"])
-            current.observed_at = fetched_at if isinstance(fetched_at, datetime) else current.observed_at
+            current.observed_at = (
+                fetched_at if isinstance(fetched_at, datetime) else current.observed_at
+            )
         statuses[str(row["page_id"])] = (current.id, status)
     return updated, statuses
 

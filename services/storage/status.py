@@ -40,7 +40,11 @@ def read(connection: Connection) -> Status:
         TransientError: Postgres is away.
     """
     with transient_errors(), connection.transaction():
-        articles, duplicates, newest_at = connection.execute(SQL.articles).fetchone() or (0, 0, None)
+        articles, duplicates, newest_at = connection.execute(SQL.articles).fetchone() or (
+            0,
+            0,
+            None,
+        )
         feeds = connection.execute(SQL.feeds).fetchall()
         return Status(
             articles=articles,  # type: ignore[arg-type]

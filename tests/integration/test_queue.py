@@ -7,12 +7,10 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.factories import at, page
 
 from services.queue import (
     ATTEMPTS,
     CELERY_QUEUES,
-    PENDING,
     Queue,
     Taken,
     Unreadable,
@@ -23,6 +21,7 @@ from services.shared import contracts
 from services.shared.contracts import RawPage
 from services.shared.errors import InvalidMessage, TransientError
 from services.shared.settings import MIB, Settings
+from tests.factories import at, page
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ class TestPublish:
         """A full Redis refuses new pages whole, and lets finished ones go."""
         queue.publish(pages(3), "live")
         client = bodies(settings)
-        limit = client.config_get("maxmemory")["maxmemory"]
+        limit = str(client.config_get("maxmemory")["maxmemory"])
         client.config_set("maxmemory", 1)
         try:
             with pytest.raises(TransientError, match="memory limit"):

@@ -3,19 +3,20 @@
 import random
 import threading
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
-from tests.factories import article, at, page, processed, stored
 
 from services.shared.contracts import DEAD_LETTER_REASONS, REJECTION_REASONS, DeadLetter, Rejection
 from services.storage import Connection, connect, dead_letters, results
 from services.storage.results import Processed
+from tests.factories import article, at, page, processed, stored
 
 VERSION = 1
 
 
 @pytest.fixture
-def connection(database_url: str):
+def connection(database_url: str) -> Iterator[Connection]:
     """A connection to a migrated database."""
     with connect(database_url) as opened:
         yield opened
@@ -113,7 +114,7 @@ class TestDuplicates:
 
         save(connection, stored("https://a/1", "other", hour=2))
 
-        ids = dict(rows(connection, "select url, id from media.articles"))
+        ids = {url: i for url, i in rows(connection, "select url, id from media.articles")}
         assert rows(connection, "select url, duplicate_of from media.articles order by url") == [
             ("https://a/1", None),
             ("https://b/1", None),

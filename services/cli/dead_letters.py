@@ -1,0 +1,163 @@
+"""`rasid dead-letters`: pages that failed for good: look, replay, or give them up."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from services.cli import tables
+from services.cli.app import Json, Limit, app, output, print_json, settings_of
+from services.cli.session import servers
+from services.queue import Queue
+from services.shared.errors import RasidError
+from services.storage import connect, dead_letters
+
+dead_letters_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(dead_letters_app, name="dead-letters")
+
+Reason = Annotated[str | None, typer.Option(help="Only dead letters with this reason.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[PAGE_ID]...")]
+
+
+@dead_letters_app.callback()
+def dead_letters_group() -> None:
+    r"""Pages that failed for good: list them, look, replay, or give them up.
+
+    \b
+    Examples:
+      rasid dead-letters list
+      rasid dead-letters show 0f3c...
+      rasid dead-letters replay --reason error
+      rasid dead-letters discard --reason time_limit --yes
+    """
+
+
+@dead_letters_app.command("list")
+def dead_letters_list(
+    context: typer.Context, reason: Reason = None, limit: Limit = None, as_json: Json = False
+) -> None:
+    r"""List dead letters, the newest first.
+
+    \b
+    Example:
+      rasid dead-letters list --reason worker_lost
+    """
+    with (
+        servers(settings_of(context), redis=False) as session,
+        connect(session.database_url) as connection,
+    ):
+        letters = dead_letters.listing(
+            connection, reason=reason, limit=limit or (None if as_json else 20)
+        )
+    if as_json:
+        for letter in letters:
+            print_json({name: getattr(letter, name) for name in letter.__slots__})
+    elif letters:
+        output().print(tables.dead_letters_table(letters))
+    else:
+        output().print("No dead letters.")
+
+
+@dead_letters_app.command("show")
+def dead_letters_show(
+    context: typer.Context,
+    page_id: str,
+    body: Annotated[
+        bool, typer.Option("--body", help="Write the page's bytes to standard output.")
+    ] = False,
+) -> None:
+    r"""Show one dead letter with its traceback, or write its body.
+
+    \b
+    Examples:
+      rasid dead-letters show 0f3c...
+      rasid dead-letters show 0f3c... --body > page.html
+    """
+    with (
+        servers(settings_of(context), redis=False) as session,
+        connect(session.database_url) as connection,
+    ):
+        letter = _one(dead_letters.listing(connection, ids=[page_id]), page_id)
+        page = dead_letters.raw_page(connection, page_id) if body else None
+    if body:
+        sys.stdout.buffer.write(page.body if page else b"")
+        return
+    console = output()
+    for name in letter.__slots__:
+        console.print(f"{name}: {getattr(letter, name)}")
+
+
+@dead_letters_app.command("replay")
+def dead_letters_replay(
+    context: typer.Context,
+    page_ids: Ids = None,
+    reason: Reason = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+) -> None:
+    r"""Put dead letters on the queue again; what fails again becomes a dead letter again.
+
+    \b
+    Examples:
+      rasid dead-letters replay --dry-run
+      rasid dead-letters replay --reason error
+      rasid dead-letters replay 0f3c... 71aa...
+    """
+    with (
+        servers(settings_of(context)) as session,
+        connect(session.database_url) as connection,
+    ):
+        letters = dead_letters.listing(
+            connection, reason=reason, ids=page_ids or None, waiting=True
+        )
+        if dry_run:
+            output().print(tables.dead_letters_table(letters))
+            output().print(f"{len(letters)} would be replayed.")
+            return
+        queue = Queue(session.settings)
+        sent = 0
+        for letter in letters:
+            page = dead_letters.raw_page(connection, letter.page_id)
+            if page is None:
+                output().print(f"{letter.page_id}: its body was never received; left as it is")
+                continue
+            queue.wait_for_room()
+            queue.replay(letter.page_id, page)
+            dead_letters.mark_replayed(connection, [letter.page_id])
+            sent += 1
+    output().print(f"{sent} of {len(letters)} dead letters are on the queue again.")
+
+
+@dead_letters_app.command("discard")
+def dead_letters_discard(
+    context: typer.Context,
+    page_ids: Ids = None,
+    reason: Reason = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Really do it.")] = False,
+) -> None:
+    r"""Give dead letters up for good. Without --yes it only says what would go.
+
+    \b
+    Examples:
+      rasid dead-letters discard --reason invalid_message
+      rasid dead-letters discard --reason invalid_message --yes
+    """
+    with (
+        servers(settings_of(context), redis=False) as session,
+        connect(session.database_url) as connection,
+    ):
+        letters = dead_letters.listing(connection, reason=reason, ids=page_ids or None)
+        if yes:
+            dead_letters.discard(connection, [letter.page_id for letter in letters])
+            output().print(f"{len(letters)} dead letters discarded.")
+            return
+    if letters:
+        output().print(tables.dead_letters_table(letters))
+    output().print(f"{len(letters)} would be discarded; add --yes to do it.")
+
+
+def _one(letters: list[dead_letters.Letter], page_id: str) -> dead_letters.Letter:
+    if not letters:
+        raise RasidError(f"no dead letter {page_id}: `rasid dead-letters list` lists them")
+    return letters[0]

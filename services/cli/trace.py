@@ -1,0 +1,70 @@
+"""`rasid trace`: the whole way of one address or imported file."""
+
+import typer
+
+from services.cli import tables
+from services.cli.app import Json, app, output, print_json, settings_of
+from services.cli.session import servers
+from services.shared import urls
+from services.shared.errors import InvalidUrl, RasidError
+from services.storage import connect, trace
+
+
+@app.command("trace")
+def trace_url(context: typer.Context, url: str, as_json: Json = False) -> None:
+    r"""Tell the whole way of an address or imported file: listed, fetched, stored or not, and why.
+
+    \b
+    Examples:
+      rasid trace https://example.org/news/1
+      rasid trace seeds/000_e0562fae2ffcc33a.txt
+    """
+    forms, key = [url], None
+    try:
+        forms.append(urls.clean(url))
+        key = urls.key(url)
+    except InvalidUrl:
+        key = url if url.startswith("urn:") else None
+    with (
+        servers(settings_of(context), redis=False) as session,
+        connect(session.database_url) as connection,
+    ):
+        found = trace.read(connection, forms, key)
+    if as_json:
+        print_json({"links": found.links, "raw_pages": found.raw_pages, "articles": found.articles})
+    else:
+        _print_trace(url, found)
+    if not found.found:
+        raise RasidError(f"nothing is known of {url}")
+
+
+def _print_trace(url: str, found: trace.Trace) -> None:
+    console = output()
+    console.print(tables.isolated(url))
+    for link in found.links:
+        for listed in link["listed_by"]:  # type: ignore[attr-defined]
+            console.print(f"  listed by {listed}")
+        console.print(
+            f"  link {link['state']}"
+            + (f" ({link['reason']})" if link["reason"] else "")
+            + f", HTTP {link['http_status'] or '-'}, {link['attempts_count']} attempts, "
+            f"last {link['last_fetched_at'] or 'never'}"
+        )
+    for page in found.raw_pages:
+        reason = f": {page['reason']}" if page["reason"] else ""
+        detail = f" ({page['detail']})" if page["detail"] else ""
+        console.print(
+            f"  raw page {page['id']} from {page['origin']}, fetched {page['fetched_at'] or '-'}"
+        )
+        console.print(
+            f"    {page['outcome']}{reason}{detail}, by extractor {page['extractor_version']} "
+            f"at {page['processed_at']:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    for article in found.articles:
+        twin = article["duplicate_of"]
+        console.print(
+            f"  article {article['id']}, version {article['version']}, "
+            f"{article['characters']} characters"
+            + (f", exact duplicate of {twin} ({article['duplicate_of_url']})" if twin else "")
+        )
+        console.print(f"    {tables.isolated(str(article['title'] or '-'))}")
