@@ -53,7 +53,7 @@ def rasid(
         typer.Option(help="Where the embedded servers keep their data (default .rasid)."),
     ] = None,
 ) -> None:
-    r"""Watch news outlets: crawl them, extract clean text, store every article once.
+    """Watch news outlets: crawl them, extract clean text, store every article once.
 
     Commands work on DATABASE_URL and REDIS_URL where they are set, else on servers that Rasid
     brings along and keeps in the state directory.
@@ -101,7 +101,7 @@ def main() -> None:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     _load(sys.argv[1:])
     try:
-        app()
+        app(prog_name="rasid")
     except RasidError as error:
         print(f"rasid: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -39,7 +39,7 @@ def articles_default(
     limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    r"""List stored articles, the newest first, or show one.
+    """List stored articles, the newest first, or show one.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def articles_list(
     limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    r"""List stored articles, the newest first.
+    """List stored articles, the newest first.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def articles_list(
 
 @articles_app.command("show")
 def articles_show(context: typer.Context, article_id: int, as_json: Json = False) -> None:
-    r"""Show one article with its text.
+    """Show one article with its text.
 
     \b
     Example:

@@ -21,7 +21,7 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="[PAGE_ID]...")]
 
 @dead_letters_app.callback()
 def dead_letters_group() -> None:
-    r"""Pages that failed for good: list them, look, replay, or give them up.
+    """Pages that failed for good: list them, look, replay, or give them up.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def dead_letters_group() -> None:
 def dead_letters_list(
     context: typer.Context, reason: Reason = None, limit: Limit = None, as_json: Json = False
 ) -> None:
-    r"""List dead letters, the newest first.
+    """List dead letters, the newest first.
 
     \b
     Example:
@@ -66,7 +66,7 @@ def dead_letters_show(
         bool, typer.Option("--body", help="Write the page's bytes to standard output.")
     ] = False,
 ) -> None:
-    r"""Show one dead letter with its traceback, or write its body.
+    """Show one dead letter with its traceback, or write its body.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def dead_letters_replay(
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
 ) -> None:
-    r"""Put dead letters on the queue again; what fails again becomes a dead letter again.
+    """Put dead letters on the queue again; what fails again becomes a dead letter again.
 
     \b
     Examples:
@@ -136,7 +136,7 @@ def dead_letters_discard(
     reason: Reason = None,
     yes: Annotated[bool, typer.Option("--yes", help="Really do it.")] = False,
 ) -> None:
-    r"""Give dead letters up for good. Without --yes it only says what would go.
+    """Give dead letters up for good. Without --yes it only says what would go.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @app.command()
 def up(context: typer.Context) -> None:
-    r"""Run everything on this machine until Ctrl-C: servers, worker, reconciler and crawler.
+    """Run everything on this machine until Ctrl-C: servers, worker, reconciler and crawler.
 
     A process that ends by itself is started again. Logs are in the state directory.
 
@@ -67,7 +67,7 @@ def up(context: typer.Context) -> None:
 
 @app.command()
 def worker(context: typer.Context) -> None:
-    r"""Run a worker in the foreground: it takes pages from the queue and stores articles.
+    """Run a worker in the foreground: it takes pages from the queue and stores articles.
 
     \b
     Examples:
@@ -85,7 +85,7 @@ def reconcile(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Look once and return.")] = False,
 ) -> None:
-    r"""Send again what has waited too long; one such process belongs beside the workers.
+    """Send again what has waited too long; one such process belongs beside the workers.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def reconcile(
 
 @app.command()
 def migrate(context: typer.Context) -> None:
-    r"""Bring the database to the newest schema. Safe to repeat, and to run by several at once.
+    """Bring the database to the newest schema. Safe to repeat, and to run by several at once.
 
     \b
     Example:
@@ -127,7 +127,7 @@ def crawl(
         bool, typer.Option("--check", help="Only validate sources.yaml and say what it holds.")
     ] = False,
 ) -> None:
-    r"""Crawl the sources of sources.yaml: find what their feeds list and fetch it, politely.
+    """Crawl the sources of sources.yaml: find what their feeds list and fetch it, politely.
 
     \b
     Examples:
@@ -182,7 +182,7 @@ def import_files(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    r"""Import files and folders: .txt, .html, .html.gz, .jsonl, .warc, .warc.gz.
+    """Import files and folders: .txt, .html, .html.gz, .jsonl, .warc, .warc.gz.
 
     What cannot be read is named with its reason and does not stop the rest. Killed halfway, the
     same command goes on where it was; a file imported twice is imported once.
@@ -219,7 +219,7 @@ def import_files(
 
 @app.command()
 def demo(context: typer.Context) -> None:
-    r"""See the whole of Rasid work on this machine: import, crawl, extract, store, show.
+    """See the whole of Rasid work on this machine: import, crawl, extract, store, show.
 
     \b
     Example:
@@ -237,7 +237,7 @@ def demo(context: typer.Context) -> None:
     add_help_option=False,
 )
 def run_tests(context: typer.Context) -> None:
-    r"""Run the test suite; what follows is handed to pytest.
+    """Run the test suite; what follows is handed to pytest.
 
     \b
     Examples:

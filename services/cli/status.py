@@ -26,7 +26,7 @@ class Health:
 
 @app.command()
 def status(context: typer.Context, as_json: Json = False) -> None:
-    r"""Say whether everything is well; exit status 1 if it is not.
+    """Say whether everything is well; exit status 1 if it is not.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ def extract(
         int | None, typer.Option(min=1, help="Processes to use (default: one for each core).")
     ] = None,
 ) -> None:
-    r"""Extract clean text, without servers: one JSON object a line, in the order of the input.
+    """Extract clean text, without servers: one JSON object a line, in the order of the input.
 
     Without FILE it reads JSON lines from standard input, each with id, url and html_base64
     (optional: content_type, fetched_at). Each line that comes out has id, title, text, authors,

@@ -12,7 +12,7 @@ from services.storage import connect, trace
 
 @app.command("trace")
 def trace_url(context: typer.Context, url: str, as_json: Json = False) -> None:
-    r"""Tell the whole way of an address or imported file: listed, fetched, stored or not, and why.
+    """Tell the whole way of an address or imported file: listed, fetched, stored or not, and why.
 
     \b
     Examples:

@@ -114,7 +114,7 @@ class TestDuplicates:
 
         save(connection, stored("https://a/1", "other", hour=2))
 
-        ids = {url: i for url, i in rows(connection, "select url, id from media.articles")}
+        ids = {str(url): i for url, i in rows(connection, "select url, id from media.articles")}
         assert rows(connection, "select url, duplicate_of from media.articles order by url") == [
             ("https://a/1", None),
             ("https://b/1", None),
