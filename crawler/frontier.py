@@ -1,8 +1,8 @@
 """Feeds and links that are due come out of the store, one by one, each host at its own pace.
 
-A crawler works the hosts whose lease it holds. It takes a few links of each, hands out at most two
-of a host at a time (one under way and one behind it, so that the host's delay is all the waiting
-there is), and gives back what it did not ask for.
+A crawler works the hosts whose lease it holds. It takes a few links of each, hands out one more
+than is under way at a time (so that the host's delay is all the waiting there is), and gives back
+what it did not ask for.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from services.shared.frontier import DueFeed, DueLink, FeedKind
 from services.shared.observability import get_logger
 from services.storage import Connection, hosts, links, sources
 
-PER_HOST = 2
 TAKEN_PER_HOST = 20
 #: Pages that are fetched wait to be published; with so many under way no more are handed out.
 MOST_IN_FLIGHT = 500
@@ -38,6 +37,7 @@ class _Taken:
 
     held: set[str]
     work: list[Work]
+    blocked_before: set[str]
     #: Hosts with work that another crawler holds.
     others: int
 
@@ -54,6 +54,10 @@ class Frontier:
         self._most_hosts = context.settings.crawl_hosts
         self._sources = list(context.sources.values())
         self._names = list(context.sources)
+        # One more than the host answers at a time: it stands behind them, and waits for the delay.
+        self._per_host = {
+            name: source.crawl.concurrency + 1 for name, source in context.sources.items()
+        }
         self._kinds = kinds
         self._crawler = uuid.uuid4().hex
         self._queues: dict[str, deque[Work]] = {}
@@ -99,8 +103,9 @@ class Frontier:
         for _ in range(len(self._rounds)):
             host = self._rounds[0]
             self._rounds.rotate(-1)
-            if self._queues[host] and self._asked[host] < PER_HOST:
-                return self._queues[host].popleft()
+            queue = self._queues[host]
+            if queue and self._asked[host] < self._per_host[queue[0].source]:
+                return queue.popleft()
         return None
 
     async def _look(self) -> bool:
@@ -136,7 +141,7 @@ class Frontier:
             count=self._most_hosts - len(kept),
             lease_s=self._lease_s,
         )
-        if links.free_abandoned(tx, new, max_attempts=LINK_TRIES):
+        if links.free_abandoned(tx, list(new), max_attempts=LINK_TRIES):
             log.info("links of a crawler that is gone are due again", hosts=len(new))
         ask = [*new, *(host for host in hungry if host in kept)]
         feeds = sources.take_due(tx, ask, self._names, self._kinds, lease_s=self._lease_s)
@@ -148,7 +153,12 @@ class Frontier:
         others = 0
         if self._once and not feeds and not due:
             others = hosts.leased_by_others(tx, self._crawler, self._names)
-        return _Taken(held={*kept, *new}.difference(idle), work=work, others=others)
+        return _Taken(
+            held={*kept, *new}.difference(idle),
+            work=work,
+            blocked_before={host for host, was_blocked in new.items() if was_blocked},
+            others=others,
+        )
 
     async def _keep(self, taken: _Taken) -> bool:
         """Queue what was taken, feeds first; return whether there was anything."""
@@ -159,6 +169,7 @@ class Frontier:
             if not self.is_blocked(host)
         }
         self._rounds = deque(self._queues)
+        self._blocked_before |= taken.blocked_before
         for work in taken.work:
             if work.host not in self._queues:
                 await self.give_back(work)

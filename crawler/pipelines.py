@@ -20,6 +20,8 @@ from services.storage import Connection, links, sources
 #: A batch is published when it has so many pages, or is so old.
 BATCH_PAGES = 10
 BATCH_S = 0.2
+#: An index may list indexes, those sitemaps; what goes on for ever is no sitemap.
+MOST_DEPTH = 2
 
 log = get_logger()
 Waiting = tuple[PageFetched, "asyncio.Future[None]"]
@@ -81,7 +83,8 @@ class StoreLinks(_Step):
 
         def step(tx: Connection) -> tuple[int, int]:
             new = links.add(tx, feed.id, listing.links, oldest=oldest)
-            sources.add_children(tx, feed.id, listing.children)
+            if feed.depth < MOST_DEPTH:
+                sources.add_children(tx, feed.id, listing.children)
             sources.polled(tx, item.poll)
             return new
 
@@ -92,6 +95,8 @@ class StoreLinks(_Step):
         summary.links_listed += len(listing.links)
         summary.links_new += new
         summary.problems.update(listing.problems)
+        if feed.depth >= MOST_DEPTH and listing.children:
+            summary.problems["too_deep"] += len(listing.children)
         if too_old:
             summary.link_failures["too_old"] += too_old
         if item.poll.failed:

@@ -16,8 +16,11 @@ def take(  # noqa: PLR0913 - two are by keyword only
     *,
     count: int,
     lease_s: float,
-) -> list[str]:
-    """Lease up to `count` hosts on which these sources have something due; return them."""
+) -> dict[str, bool]:
+    """Lease up to `count` hosts on which these sources have something due.
+
+    Returns for each whether it asked to be left alone, and has not answered since.
+    """
     rows = tx.execute(
         SQL.take,
         {
@@ -28,7 +31,7 @@ def take(  # noqa: PLR0913 - two are by keyword only
             "lease_s": lease_s,
         },
     ).fetchall()
-    return [str(name) for (name,) in rows]
+    return {str(name): bool(was_blocked) for name, was_blocked in rows}
 
 
 def renew(tx: Connection, crawler: str, hosts: Sequence[str], *, lease_s: float) -> set[str]:

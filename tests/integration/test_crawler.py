@@ -305,6 +305,19 @@ def test_an_index_leads_to_its_sitemaps(settings: Settings) -> None:
     assert (bad.asked.count("/index.xml"), bad.asked.count("/a.xml")) == (2, 1)
 
 
+def test_an_endless_index_has_an_end(settings: Settings) -> None:
+    """An index that leads to ever new indexes is left at some depth, and that is counted."""
+    with bad_site.serve() as bad:
+        for number in range(9):
+            child = f"<sitemapindex><sitemap><loc>{bad.url}/{number + 1}.xml</loc></sitemap>"
+            bad.answers[f"/{number}.xml"] = (200, {}, f"{child}</sitemapindex>".encode())
+        feed = Feed(url=f"{bad.url}/0.xml", kind="sitemap")
+        summary = crawl_once(settings, [source(bad.url, feed)])
+
+    assert [path for path in bad.asked if path != "/robots.txt"] == ["/0.xml", "/1.xml", "/2.xml"]
+    assert summary.problems == {"too_deep": 1}
+
+
 @pytest.mark.parametrize(
     ("spider", "count"), [(FeedSpider, 7), (SitemapSpider, 7), (SourceSpider, len(PAGES))]
 )

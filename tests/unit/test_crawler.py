@@ -12,7 +12,7 @@ from crawler.politeness import (
 )
 from crawler.run import chosen
 from crawler.settings import scrapy_settings
-from services.demo.newspaper import PAGE, WORDS, read_stories, resources
+from services.demo.newspaper import read_stories, resources
 from services.shared.errors import RasidError
 from services.shared.settings import Settings
 from services.shared.sources import Feed, Source
@@ -118,5 +118,3 @@ def test_the_demo_site_is_as_varied_as_it_says() -> None:
     assert old.content_type == "text/html"
     assert stories["manuscripts"].paragraphs[0] in old.body.decode("windows-1256")
     assert b"charset" not in old.body
-    assert set(WORDS) >= {story.language for story in stories.values()}
-    assert "$main" in PAGE.template

@@ -30,7 +30,7 @@ with free as (
 update rasid.hosts h
 set leased_by = %(crawler)s, leased_until = now() + make_interval(secs => %(lease_s)s)
 from free where h.name = free.name
-returning h.name
+returning h.name, h.blocks_count > 0
 
 -- name: renew
 -- Hosts whose lease ran out and was taken by another are not returned.

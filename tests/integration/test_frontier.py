@@ -1,0 +1,187 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.shared.frontier import (
+    DueLink,
+    FeedKind,
+    FeedPoll,
+    LinkOutcome,
+    ListedLink,
+    ListedSitemap,
+)
+from services.shared.sources import Feed, Source
+from services.storage import Connection, connect, hosts, links, sources
+
+NOW = datetime.now(UTC)
+FEED = Feed(url="https://a.example/rss")
+MAP = Feed(url="https://a.example/map.xml", kind="sitemap")
+SOURCE = Source(name="a", title="A", home_page="https://a.example/", feeds=(FEED, MAP))
+KINDS: tuple[FeedKind, ...] = ("feed", "sitemap")
+
+
+@pytest.fixture
+def tx(database_url: str) -> Iterator[Connection]:
+    """A connection to a store that knows SOURCE."""
+    with connect(database_url) as connection:
+        sources.save(connection, [SOURCE])
+        connection.commit()
+        yield connection
+
+
+def take_feeds(tx: Connection) -> dict[str, int]:
+    """Take the due feeds of the source's host; return their ids by address."""
+    taken = sources.take_due(tx, ["a.example"], ["a"], KINDS, lease_s=60)
+    return {feed.url: feed.id for feed in taken}
+
+
+def take_links(tx: Connection, *names: str) -> list[DueLink]:
+    """Take the due links of these hosts."""
+    return links.take_due(tx, names, ["a"], per_host=10)
+
+
+def test_one_page_is_one_link(tx: Connection) -> None:
+    """Twin addresses are one link, known by all feeds that list it."""
+    ids = take_feeds(tx)
+    first = links.add(
+        tx,
+        ids[FEED.url],
+        [
+            ListedLink(url="https://a.example/2026/story-1", title="x"),
+            ListedLink(url="http://www.a.example/2026/story-1/amp"),
+        ],
+    )
+    second = links.add(tx, ids[MAP.url], [ListedLink(url="https://m.a.example/2026/story-1")])
+
+    assert (first, second) == ((1, 0), (0, 0))
+    trace = links.trace(tx, "https://a.example/2026/story-1?utm_source=x")
+    assert trace
+    assert trace["feed_urls"] == [FEED.url, MAP.url]
+
+
+def test_an_old_link_is_known_but_not_fetched(tx: Connection) -> None:
+    """What a feed dates before the limit is refused by name; without a date it is fetched."""
+    old = ListedLink(url="https://a.example/old", published_at=NOW - timedelta(days=40))
+    new = ListedLink(url="https://a.example/new")
+    counts = links.add(tx, take_feeds(tx)[FEED.url], [old, new], oldest=NOW - timedelta(days=30))
+
+    assert counts == (2, 1)
+    assert [link.url for link in take_links(tx, "a.example")] == [new.url]
+    assert links.counts(tx, ["a"])["refused", "too_old"] == 1
+
+
+def test_a_taken_link_is_not_taken_twice(tx: Connection) -> None:
+    """A link is handed out once; given back, it is as if it had not been taken."""
+    links.add(tx, take_feeds(tx)[FEED.url], [ListedLink(url="https://b.example/1")])
+
+    (link,) = take_links(tx, "b.example")
+    assert take_links(tx, "b.example") == []
+    links.give_back(tx, [link.id])
+    (again,) = take_links(tx, "b.example")
+
+    assert (link.attempts_count, again.attempts_count) == (1, 1)
+    assert link.feed_url == FEED.url
+
+
+def test_a_link_to_ask_again_waits(tx: Connection) -> None:
+    """A link that failed for now is due at its time and not before."""
+    links.add(tx, take_feeds(tx)[FEED.url], [ListedLink(url="https://b.example/1")])
+    (link,) = take_links(tx, "b.example")
+    outcome = LinkOutcome(
+        link_id=link.id, state="due", reason="timeout", next_fetch_at=NOW + timedelta(hours=1)
+    )
+    links.end(tx, [outcome])
+
+    assert take_links(tx, "b.example") == []
+    assert links.counts(tx, ["a"]) == {("due", "timeout"): 1}
+
+
+def test_a_host_is_one_crawlers(tx: Connection) -> None:
+    """While one crawler holds a host no other gets it; given back, or run out, any does."""
+    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+    assert hosts.take(tx, "two", ["a"], KINDS, count=9, lease_s=60) == {}
+    assert hosts.renew(tx, "two", ["a.example"], lease_s=60) == set()
+    assert hosts.renew(tx, "one", ["a.example"], lease_s=-1) == {"a.example"}
+    assert hosts.take(tx, "two", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+    assert hosts.renew(tx, "one", ["a.example"], lease_s=60) == set()
+    hosts.give_back(tx, "two", ["a.example"])
+    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+
+
+def test_a_crawler_that_dies_each_time_ends_its_link(tx: Connection) -> None:
+    """Links of a crawler that is gone are due again, but not for ever."""
+    links.add(tx, take_feeds(tx)[FEED.url], [ListedLink(url="https://b.example/1")])
+    for _ in range(3):
+        assert len(take_links(tx, "b.example")) == 1
+        assert links.free_abandoned(tx, ["b.example"], max_attempts=3) == 1
+
+    assert take_links(tx, "b.example") == []
+    assert links.counts(tx, ["a"]) == {("failed", "crawler_died"): 1}
+
+
+def test_a_blocked_host_is_not_taken(tx: Connection) -> None:
+    """A host that asked to be left alone is nobody's until then, and the wait doubles."""
+    waits = [hosts.block(tx, "a.example", None, base_s=60, most_s=200) for _ in range(3)]
+
+    assert [round(wait) for wait in waits] == [60, 120, 200]
+    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {}
+    hosts.answered(tx, "a.example")
+    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+
+
+def test_what_leaves_the_file_is_not_polled(tx: Connection) -> None:
+    """A feed that is no longer in sources.yaml rests; back in the file, it goes on."""
+    sources.save(tx, [SOURCE.model_copy(update={"feeds": (MAP,)})])
+    assert set(take_feeds(tx)) == {MAP.url}
+
+    sources.save(tx, [SOURCE])
+    assert set(take_feeds(tx)) == {FEED.url}
+
+
+def test_saving_the_same_sources_again_changes_nothing(tx: Connection) -> None:
+    """Validators and schedule of a feed outlive a restart of the crawler."""
+    feed_id = take_feeds(tx)[FEED.url]
+    poll = FeedPoll(
+        feed_id=feed_id,
+        outcome="listed",
+        status=200,
+        detail=None,
+        next_fetch_at=NOW + timedelta(minutes=10),
+        failed=False,
+        etag='W/"x"',
+        last_modified="Sat, 21 Nov 2026 12:00:00 GMT",
+        links_count=3,
+    )
+    sources.polled(tx, poll)
+    sources.save(tx, [SOURCE])
+    assert FEED.url not in take_feeds(tx)
+
+    sources.make_due(tx, ["a"])
+    taken = sources.take_due(tx, ["a.example"], ["a"], ["feed"], lease_s=60)
+    assert [(feed.etag, feed.last_modified) for feed in taken] == [(poll.etag, poll.last_modified)]
+
+
+def test_a_child_is_due_when_its_index_says_so(tx: Connection) -> None:
+    """A sitemap an index lists is read once, and again only when it is dated newer."""
+    index = take_feeds(tx)[MAP.url]
+
+    def listed(modified_at: datetime) -> list[str]:
+        child = ListedSitemap(url="https://a.example/1.xml", modified_at=modified_at)
+        sources.add_children(tx, index, [child])
+        taken = sources.take_due(tx, ["a.example"], ["a"], KINDS, lease_s=60)
+        for feed in taken:
+            poll = FeedPoll(
+                feed_id=feed.id,
+                outcome="listed",
+                status=200,
+                detail=None,
+                next_fetch_at=NOW,
+                failed=False,
+            )
+            sources.polled(tx, poll)
+        return [feed.url for feed in taken]
+
+    assert listed(NOW - timedelta(days=9)) == ["https://a.example/1.xml"]
+    assert listed(NOW - timedelta(days=9)) == []
+    assert listed(NOW + timedelta(days=1)) == ["https://a.example/1.xml"]
