@@ -64,21 +64,21 @@ class Found(NamedTuple):
     outcome: RawPage | Refusal | Omitted
 
 
-class Refused(Exception):  # noqa: N818 - an outcome of reading, always caught by the reader
+class Refused(Exception):
     """Why a file, a record or a part of one cannot be read.
 
-    `checksum_of` is where in the decompressed bytes a gzip member began of which only the checksum
-    is wrong: what was read from there on may differ from what was written.
+    `member_start` is where in the decompressed bytes the gzip member began that is damaged or cut:
+    what was read from there on has no checksum to trust.
     """
 
     def __init__(
-        self, reason: RefusalReason, detail: str, *, checksum_of: int | None = None
+        self, reason: RefusalReason, detail: str, *, member_start: int | None = None
     ) -> None:
         """Say what is wrong, in words for a person."""
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-        self.checksum_of = checksum_of
+        self.member_start = member_start
 
     def at(self, origin: str) -> Refusal:
         """Return it as the outcome of reading what is at the origin."""

@@ -1,18 +1,24 @@
 """An open file in, its bytes out: decompressed as they are read, with each damage named."""
 
 import io
+import re
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from services.importer.records import Refused
+from services.importer.records import RefusalReason, Refused
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
+#: A member's header with values that are in use: three bytes alone turn up in any compressed data.
+MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)
+MEMBER_BYTES = 10
 #: How WARC and JSON lines begin.
 PLAIN_STARTS = (b"WARC/", b"{")
 #: Small, because the output of the very call in which zlib finds damage is lost.
 READ_BYTES = 8 * 1024
 BUFFER_BYTES = 256 * 1024
+#: A damaged member larger than this is not searched for the beginnings of others.
+SEARCH_BYTES = 16 * 1024 * 1024
 
 
 class Gunzip(io.RawIOBase):
@@ -26,7 +32,8 @@ class Gunzip(io.RawIOBase):
         """Take over the open file; closing this closes it."""
         self._compressed = compressed
         self._member: zlib._Decompress | None = None  # None between members
-        self._member_start = 0
+        self._member_start = 0  # among the decompressed bytes
+        self._member_at = 0  # in the file
         self._position = 0
         self._input = b""
         self._searching = False
@@ -57,33 +64,37 @@ class Gunzip(io.RawIOBase):
 
     def _next_member(self) -> bool:
         """Begin the next member; False at the end of the file."""
+        if self._searching:
+            return self._find_member()
         while True:
-            if not self._searching:
-                self._input = self._input.lstrip(b"\0")  # padding between members is allowed
-            if len(self._input) < len(GZIP_MAGIC) and self._fill():
-                continue
-            if not self._input:
-                return False
-            if self._input.startswith(GZIP_MAGIC):
-                self._searching = False
-                self._member = zlib.decompressobj(wbits=31)
-                self._member_start = self._position
-                return True
-            if not self._searching:
-                self._searching = True
-                raise Refused("broken_gzip", "no gzip where it should be")
-            self._skip_to_magic()
+            self._input = self._input.lstrip(b"\0")  # padding between members is allowed
+            if len(self._input) >= len(GZIP_MAGIC) or not self._fill():
+                break
+        if not self._input:
+            return False
+        if self._input.startswith(GZIP_MAGIC):
+            return self._begin()
+        self._searching = True
+        if GZIP_MAGIC.startswith(self._input):
+            raise Refused("truncated_gzip", "the compressed data ends too early")
+        raise Refused("broken_gzip", "no gzip where it should be")
 
-    def _skip_to_magic(self) -> None:
-        """Drop input up to what may be a member's beginning."""
-        found = self._input.find(GZIP_MAGIC)
-        if found >= 0:
-            self._input = self._input[found:]
-            return
-        tail = self._input[-(len(GZIP_MAGIC) - 1) :]
-        self._input = tail
-        if not self._fill():
-            self._input = b""
+    def _find_member(self) -> bool:
+        """Begin the next thing that looks like a member, after damage."""
+        while not (found := MEMBER.search(self._input)):
+            self._input = self._input[1 - MEMBER_BYTES :]  # it may begin here and end in the next
+            if not self._fill():
+                self._input = b""
+                return False
+        self._input = self._input[found.start() :]
+        return self._begin()
+
+    def _begin(self) -> bool:
+        self._searching = False
+        self._member = zlib.decompressobj(wbits=31)
+        self._member_start = self._position
+        self._member_at = self._compressed.tell() - len(self._input)
+        return True
 
     def _decompress(self, limit: int) -> bytes:
         """Return up to `limit` bytes of the current member; none at its end."""
@@ -94,21 +105,27 @@ class Gunzip(io.RawIOBase):
         try:
             output = member.decompress(self._input, limit)
         except zlib.error as error:
-            self._member, self._searching = None, True
-            self._input = self._input[1:]  # else the same damaged member would be found again
-            raise self._broken(str(error)) from error
+            self._search_again()
+            raise self._refused(
+                "broken_gzip", f"the compressed data is damaged: {error}"
+            ) from error
         self._input = member.unconsumed_tail
         if member.eof:
             self._input, self._member = member.unused_data, None
         elif not more and not output:
-            self._member = None
-            raise Refused("truncated_gzip", "the compressed data ends too early")
+            self._search_again()
+            raise self._refused("truncated_gzip", "the compressed data ends too early")
         return output
 
-    def _broken(self, message: str) -> Refused:
-        if "incorrect" in message and "check" in message and "header" not in message:
-            return Refused("broken_gzip", "wrong checksum", checksum_of=self._member_start)
-        return Refused("broken_gzip", "the compressed data is damaged")
+    def _search_again(self) -> None:
+        """Look for the next member behind the beginning of this one: damage may hide its end."""
+        self._member, self._searching = None, True
+        if self._compressed.tell() - self._member_at <= SEARCH_BYTES:
+            self._compressed.seek(self._member_at + 1)
+            self._input = b""
+
+    def _refused(self, reason: RefusalReason, detail: str) -> Refused:
+        return Refused(reason, detail, member_start=self._member_start)
 
     def _fill(self) -> bool:
         more = self._compressed.read(READ_BYTES)

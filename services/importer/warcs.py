@@ -78,7 +78,7 @@ class Records:
             self._line, blank = self._next_line()
         except Refused as damage:
             self._lost = True
-            if damage.checksum_of != frame.start:
+            if damage.member_start != frame.start:
                 yield frame
             yield damage
             return
