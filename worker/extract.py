@@ -9,7 +9,7 @@ from trafilatura import bare_extraction
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, fields, language, plain, tree
+from worker import clean, dates, fields, language, plain, tree
 from worker.decode import decode
 
 #: Stored with each article version; count up when the same page gives another extraction.
@@ -28,6 +28,7 @@ _HEADING_MARK = "\u2058"
 def warm() -> None:
     """Do once what is slow the first time, before workers fork."""
     language.warm()
+    dates.warm()
     page = "<html><body><article>" + "<p>Some words of a paragraph.</p>" * 20 + "</article></body>"
     extract(RawPage(body=page.encode(), origin="warm"))
 
@@ -113,7 +114,7 @@ def _document(lines: list[str]) -> Extraction:
 
 
 def _page(root: HtmlElement, page: RawPage) -> Extraction:
-    found = fields.read(root, page.url)
+    found = fields.read(root, page.url, page.fetched_at)
     text = "\n\n".join(clean.clean(_lines(root), found.titles))
     identified = language.identify(text or found.title or "", found.language)
     title, witnesses = found.title, dict(found.witnesses)

@@ -160,7 +160,10 @@ def _is_short(line: str) -> bool:
 
 def _date(head: Sequence[str]) -> tuple[dates.Instant, str] | None:
     for line in head:
-        if len(line) <= _MAX_DATE_LINE and (found := dates.parse(line, dates.zone_of_city(line))):
+        if len(line) > _MAX_DATE_LINE or not dates.stands_alone(line):
+            continue
+        found = dates.parse(line, dates.zone_of_city(line), "ar")
+        if found:
             return found, line
     return None
 

@@ -4,6 +4,10 @@ import re
 from collections import Counter
 from itertools import islice
 
+from lxml.html import HtmlElement
+
+from worker import jsonld, tree
+
 _SEPARATOR = re.compile(r"\s+[|–—ـ·•»«:-]+\s+|\s*[|]\s*|\s+::\s+")
 # Left of a headline where a tag was cut in two: `crossorigin="anonymous"> Headline`.
 _BROKEN_TAG = re.compile(r"^[^<>]{0,200}?[\w-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')\s*/?>\s*")
@@ -40,12 +44,37 @@ def without_site(title: str, site_name: str | None, others: list[str]) -> str:
     return title
 
 
-def choose(candidates: list[tuple[str, str]]) -> tuple[str, str] | None:
+_META = ["og:title", "twitter:title", "dc.title", "parsely-title", "sailthru.title"]
+
+
+def candidates(
+    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str], site_name: str | None
+) -> list[tuple[str, str]]:
+    """Return every title the page gives itself, without the site's name, the best witness first."""
+    found: list[tuple[str, str]] = [
+        ("json_ld", title) for node in nodes if (title := jsonld.text(node.get("headline")))
+    ][:1]
+    headings = [heading for element in root.iter("h1") if (heading := tree.text_of(element))]
+    title = tree.squeeze(root.findtext(".//title"))
+    raw_meta = [metas[name] for name in _META if name in metas]
+    reference = {word for text in (title, *raw_meta) for word in words(text)}
+    if headings:
+        best = max(headings, key=lambda heading: overlap(heading, reference))
+        if not reference or overlap(best, reference) > 0:
+            found.append(("visible", best))
+    others = [text for _, text in found]
+    found += [("meta", without_site(text, site_name, others)) for text in raw_meta[:1]]
+    if title:
+        found.append(("meta", without_site(title, site_name, [*others, *(t for _, t in found)])))
+    return [(witness, bare) for witness, text in found if (bare := without_remains(text))]
+
+
+def choose(found: list[tuple[str, str]]) -> tuple[str, str] | None:
     """Return the (witness, title) that most candidates agree with, the first among equals."""
-    if not candidates:
+    if not found:
         return None
-    votes = Counter(loose(title) for _, title in candidates)
-    return max(candidates, key=lambda item: votes[loose(item[1])])
+    votes = Counter(loose(title) for _, title in found)
+    return max(found, key=lambda item: votes[loose(item[1])])
 
 
 def words(title: str) -> set[str]:

@@ -76,6 +76,11 @@ def metas(root: HtmlElement) -> dict[str, str]:
     return found
 
 
+def first(found: dict[str, str], names: list[str]) -> str | None:
+    """Return the first of these metas that the page has."""
+    return next((found[name] for name in names if name in found), None)
+
+
 def _with_bounded_tags(markup: str) -> str:
     """Leave out attributes past the 400th of a tag: the parser's time grows with their square."""
     pieces = markup.split("<")

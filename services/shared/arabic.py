@@ -78,6 +78,7 @@ def _table() -> dict[int, int | str | None]:
 
 
 _FOLD = _table()
+_DIGITS = {code: to for code, to in _FOLD.items() if isinstance(to, str) and to.isdigit()}
 _IN_NUMBER = re.compile(r"(?<=[0-9])[.,\u066b\u066c](?=[0-9])")
 # Scripts without spaces between words count by character; Indic signs belong to their word.
 _TOKEN = re.compile(
@@ -85,6 +86,11 @@ _TOKEN = re.compile(
     r"|(?:[^\W_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
     "|[\u0900-\u0903\u093a-\u0963\u0980-\u0dff])+"
 )
+
+
+def digits(text: str) -> str:
+    """Return `text` with the digits of all scripts as 0-9, and nothing else changed."""
+    return text if text.isascii() else text.translate(_DIGITS)
 
 
 def normalize(text: str) -> str:

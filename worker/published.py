@@ -1,0 +1,207 @@
+"""One parsed page goes in; when it says it was published and modified comes out, with witnesses.
+
+The order of the witnesses: JSON-LD, meta tags, microdata and <time>, the address, what stands
+beside the headline. The running text is none, nor is a date in a list of other articles.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from itertools import islice
+
+from lxml.html import HtmlElement
+
+from worker import dates, jsonld, titles
+from worker.tree import squeeze, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """An instant, the witness it is taken from, and how that wrote it."""
+
+    instant: dates.Instant
+    witness: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How dates are to be read: zone and language for what leaves them open, and the latest."""
+
+    zone: tzinfo | None = None
+    language: str | None = None
+    latest: datetime | None = None
+
+    def parse(self, witness: str, written: str) -> Dated | None:
+        """Return the date, unless it lies after the page was fetched."""
+        instant = dates.parse(written, self.zone or dates.zone_of_city(written), self.language)
+        if instant is None or (self.latest and instant.at > self.latest + timedelta(days=1)):
+            return None
+        return Dated(instant, witness, squeeze(written))
+
+
+_PUBLISHED_META = re.compile(
+    r"(?:^|[:._-])(?:article:|og:)?(?:published(?:_?time|_?date|-date)?|publi(?:sh|cation)[_-]?(?:date|time)"
+    r"|pub-?date|date-?published|parsely-pub-date|issued|created|date|publishtime)$"
+)
+_NOT_PUBLISHED = re.compile("modif|updat|expir|birth|event|accept|retriev|revis|valid|copyright")
+_MODIFIED_META = ("article:modified_time", "og:updated_time", "datemodified", "dcterms.modified")
+_MODIFIED_WORDS = re.compile(
+    r"\b(?:updat|modifi|revis|edited|aktualis|mis à jour|mise à jour|actualiz|aggiornat|güncell"
+    r"|обновл|изменен)|تحديث|عدل|به‌?روز|更新",
+    re.IGNORECASE,
+)
+_IN_ADDRESS = re.compile(
+    r"[/_.-]((?:19|20)\d\d)[/_.-]?(0[1-9]|1[0-2]|(?<=/)[1-9](?=/))[/_.-]?"
+    r"(0[1-9]|[12]\d|3[01]|(?<=/)[1-9](?=/))(?=[/_.-]|$)"
+)
+
+_LABEL = re.compile(
+    r"date|time(?!line|r|d?out)|publi|posted|created|entry-meta|post-meta|byline|fecha|datum|تاريخ",
+    re.IGNORECASE,
+)
+_ELSEWHERE = re.compile(
+    r"comment|related|sidebar|widget|footer|recent|popular|trending|more-|teaser|card|read-?next"
+    r"|recommend|copyright|nav|menu|ticker|breaking|current|today|weather|calendar",
+    re.IGNORECASE,
+)
+_ELSEWHERE_TAGS = frozenset(
+    {"nav", "footer", "aside", "script", "style", "head", "select", "noscript"}
+)
+_MAX_TEXT = 90
+_NEAR_AFTER, _NEAR_BEFORE = 60, 25
+_MAX_CANDIDATES = 40
+
+
+def published(
+    root: HtmlElement,
+    nodes: list[jsonld.Node],
+    metas: dict[str, str],
+    url: str | None,
+    reading: Reading,
+) -> Dated | None:
+    """Return the date of publication, or None where the page states none."""
+    stated = _first(_stated(root, nodes, metas), reading)
+    if stated:
+        return stated
+    in_address = _in_address(url, reading)
+    beside = _beside_headline(root, reading)
+    if in_address and beside:
+        apart = abs(beside.instant.at.date() - in_address.instant.at.date())
+        return beside if apart <= timedelta(days=1) else in_address
+    return beside or in_address
+
+
+def modified(nodes: list[jsonld.Node], metas: dict[str, str], reading: Reading) -> Dated | None:
+    """Return the date of the last change, or None where the page states none."""
+    written = [("json_ld", jsonld.text(node.get("dateModified"))) for node in nodes]
+    written += [("meta", metas[name]) for name in _MODIFIED_META if name in metas]
+    return _first(iter(written), reading)
+
+
+def _first(written: Iterator[tuple[str, str]], reading: Reading) -> Dated | None:
+    found = (reading.parse(witness, value) for witness, value in written if value)
+    return next((date for date in found if date), None)
+
+
+def _stated(
+    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        for name in ("datePublished", "dateCreated", "uploadDate"):
+            yield "json_ld", jsonld.text(node.get(name))
+    for name, value in metas.items():
+        if _PUBLISHED_META.search(name) and not _NOT_PUBLISHED.search(name):
+            yield "meta", value
+    for element in root.iterfind(".//*[@itemprop='datePublished']"):
+        yield "microdata", element.get("datetime") or element.get("content") or text_of(element)
+    times = [e for e in islice(root.iter("time"), _MAX_CANDIDATES) if not _is_elsewhere(e)]
+    times.sort(key=lambda element: element.get("pubdate") is None)
+    for element in times:
+        label = f"{element.get('class', '')} {element.get('itemprop', '')}"
+        if not _MODIFIED_WORDS.search(label) and not _MODIFIED_WORDS.search(_before(element)):
+            yield "visible", element.get("datetime") or text_of(element)
+
+
+def _in_address(url: str | None, reading: Reading) -> Dated | None:
+    match = _IN_ADDRESS.search(url or "")
+    return reading.parse("url", "-".join(match.groups())) if match else None
+
+
+def _beside_headline(root: HtmlElement, reading: Reading) -> Dated | None:
+    """Return the date in a short line near the headline, or in one that is labelled as a date."""
+    headline = _headline_place(root)
+    best: tuple[int, Dated] | None = None
+    for place, element, text in _short_texts(root):
+        labelled = bool(_LABEL.search(_labels(element)))
+        distance = place - headline if headline is not None else _NEAR_AFTER
+        near = -_NEAR_BEFORE <= distance <= _NEAR_AFTER
+        if not (labelled or near) or _MODIFIED_WORDS.search(text + _before(element)):
+            continue
+        if not dates.stands_alone(text) or _is_elsewhere(element):
+            continue
+        date = reading.parse("visible", text)
+        # Below the headline before above it, near before far, labelled before bare.
+        rank = abs(distance) + (0 if distance >= 0 else _NEAR_AFTER) + (0 if labelled else 10)
+        if date and (best is None or rank < best[0]):
+            best = rank, date
+    return best[1] if best else None
+
+
+def _headline_place(root: HtmlElement) -> int | None:
+    title = titles.words(squeeze(root.findtext(".//title")))
+    best, best_place = 0.0, None
+    for place, element in enumerate(root.iter()):
+        if element.tag in {"h1", "h2", "h3"}:
+            alike = titles.overlap(text_of(element), title) + (0.2 if element.tag == "h1" else 0)
+            if alike > max(best, 0.3):
+                best, best_place = alike, place
+    return best_place
+
+
+def _short_texts(root: HtmlElement) -> Iterator[tuple[int, HtmlElement, str]]:
+    """Yield place, element and text of what is short and holds a year: few of a page's elements."""
+    found = 0
+    for place, element in enumerate(root.iter()):
+        if not isinstance(element.tag, str) or element.tag in _ELSEWHERE_TAGS:
+            continue
+        if len(element) > 8 or not _has_digit(element):  # noqa: PLR2004
+            continue
+        text = text_of(element)
+        if len(text) <= _MAX_TEXT and re.search(r"\d{4}", text):
+            found += 1
+            yield place, element, text
+            if found >= _MAX_CANDIDATES:
+                return
+
+
+def _has_digit(element: HtmlElement) -> bool:
+    own = [element.text or "", *(child.tail or "" for child in element)]
+    return any(character.isdigit() for text in own for character in text[:_MAX_TEXT])
+
+
+def _labels(element: HtmlElement) -> str:
+    parent = element.getparent()
+    own = f"{element.tag} {element.get('class', '')} {element.get('id', '')}"
+    return own if parent is None else f"{own} {parent.get('class', '')} {parent.get('id', '')}"
+
+
+def _before(element: HtmlElement) -> str:
+    """Return the words just before an element: "Last updated:"."""
+    previous = element.getprevious()
+    parent = element.getparent()
+    if previous is not None:
+        return f"{text_of(previous)[-40:]} {previous.tail or ''}"
+    return (parent.text or "") if parent is not None else ""
+
+
+def _is_elsewhere(element: HtmlElement) -> bool:
+    for ancestor in (element, *islice(element.iterancestors(), 8)):
+        if ancestor.tag in _ELSEWHERE_TAGS:
+            return True
+        if ancestor.tag not in {"body", "html"} and _ELSEWHERE.search(
+            f"{ancestor.get('class', '')} {ancestor.get('id', '')}"
+        ):
+            return True
+    return False
