@@ -62,15 +62,14 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
-    r"comment|related|sidebar|widget|footer|recent|popular|trending|more-|teaser|card|read-?next"
-    r"|recommend|copyright|nav|menu|ticker|breaking|current|today|weather|calendar",
+    r"comment|related|sidebar|widget|footer|recent|popular|trending|more-|teaser|read-?next"
+    r"|recommend|copyright|(?<![a-z])nav|menu|ticker|breaking|current|today|weather|calendar",
     re.IGNORECASE,
 )
-_ELSEWHERE_TAGS = frozenset(
-    {"nav", "footer", "aside", "script", "style", "head", "select", "noscript"}
-)
+_ELSEWHERE_TAGS = frozenset({"nav", "footer", "script", "style", "head", "select", "noscript"})
 _MAX_TEXT = 90
-_NEAR_AFTER, _NEAR_BEFORE = 60, 25
+_NEAR_AFTER, _NEAR_BEFORE, _FAR = 60, 25, 100
+_ALIKE = 0.3
 _MAX_CANDIDATES = 40
 
 
@@ -85,8 +84,12 @@ def published(
     stated = _first(_stated(root, nodes, metas), reading)
     if stated:
         return stated
+    headline = _headline(root)
+    marked = _first(_marked(root, headline), reading)
+    if marked:
+        return marked
     in_address = _in_address(url, reading)
-    beside = _beside_headline(root, reading)
+    beside = _beside_headline(root, headline, reading)
     if in_address and beside:
         apart = abs(beside.instant.at.date() - in_address.instant.at.date())
         return beside if apart <= timedelta(days=1) else in_address
@@ -116,7 +119,12 @@ def _stated(
             yield "meta", value
     for element in root.iterfind(".//*[@itemprop='datePublished']"):
         yield "microdata", element.get("datetime") or element.get("content") or text_of(element)
-    times = [e for e in islice(root.iter("time"), _MAX_CANDIDATES) if not _is_elsewhere(e)]
+
+
+def _marked(root: HtmlElement, headline: HtmlElement | None) -> Iterator[tuple[str, str]]:
+    """Yield the dates in <time> elements that belong to the article."""
+    around = _around(headline)
+    times = [e for e in islice(root.iter("time"), _MAX_CANDIDATES) if not _is_elsewhere(e, around)]
     times.sort(key=lambda element: element.get("pubdate") is None)
     for element in times:
         label = f"{element.get('class', '')} {element.get('itemprop', '')}"
@@ -129,17 +137,20 @@ def _in_address(url: str | None, reading: Reading) -> Dated | None:
     return reading.parse("url", "-".join(match.groups())) if match else None
 
 
-def _beside_headline(root: HtmlElement, reading: Reading) -> Dated | None:
+def _beside_headline(
+    root: HtmlElement, headline: HtmlElement | None, reading: Reading
+) -> Dated | None:
     """Return the date in a short line near the headline, or in one that is labelled as a date."""
-    headline = _headline_place(root)
+    around, candidates = _around(headline), list(_short_texts(root, headline))
+    headline_place = next((place for place, e, _ in candidates if e is headline), None)
     best: tuple[int, Dated] | None = None
-    for place, element, text in _short_texts(root):
+    for place, element, text in candidates:
         labelled = bool(_LABEL.search(_labels(element)))
-        distance = place - headline if headline is not None else _NEAR_AFTER
+        distance = _FAR if headline_place is None else place - headline_place
         near = -_NEAR_BEFORE <= distance <= _NEAR_AFTER
         if not (labelled or near) or _MODIFIED_WORDS.search(text + _before(element)):
             continue
-        if not dates.stands_alone(text) or _is_elsewhere(element):
+        if not dates.stands_alone(text) or _is_elsewhere(element, around):
             continue
         date = reading.parse("visible", text)
         # Below the headline before above it, near before far, labelled before bare.
@@ -149,21 +160,29 @@ def _beside_headline(root: HtmlElement, reading: Reading) -> Dated | None:
     return best[1] if best else None
 
 
-def _headline_place(root: HtmlElement) -> int | None:
+def _headline(root: HtmlElement) -> HtmlElement | None:
+    """Return the heading that says what the page's title says."""
     title = titles.words(squeeze(root.findtext(".//title")))
-    best, best_place = 0.0, None
-    for place, element in enumerate(root.iter()):
-        if element.tag in {"h1", "h2", "h3"}:
-            alike = titles.overlap(text_of(element), title) + (0.2 if element.tag == "h1" else 0)
-            if alike > max(best, 0.3):
-                best, best_place = alike, place
-    return best_place
+    best, headline = _ALIKE, None
+    for element in root.iter("h1", "h2", "h3"):
+        alike = titles.overlap(text_of(element), title) + (0.2 if element.tag == "h1" else 0)
+        if alike > best:
+            best, headline = alike, element
+    return headline
 
 
-def _short_texts(root: HtmlElement) -> Iterator[tuple[int, HtmlElement, str]]:
-    """Yield place, element and text of what is short and holds a year: few of a page's elements."""
+def _around(headline: HtmlElement | None) -> set[HtmlElement]:
+    return set() if headline is None else set(headline.iterancestors())
+
+
+def _short_texts(
+    root: HtmlElement, headline: HtmlElement | None
+) -> Iterator[tuple[int, HtmlElement, str]]:
+    """Yield place, element and text of what is short and holds a year, and of the headline."""
     found = 0
     for place, element in enumerate(root.iter()):
+        if element is headline:
+            yield place, element, ""
         if not isinstance(element.tag, str) or element.tag in _ELSEWHERE_TAGS:
             continue
         if len(element) > 8 or not _has_digit(element):  # noqa: PLR2004
@@ -196,12 +215,16 @@ def _before(element: HtmlElement) -> str:
     return (parent.text or "") if parent is not None else ""
 
 
-def _is_elsewhere(element: HtmlElement) -> bool:
+def _is_elsewhere(element: HtmlElement, around: set[HtmlElement]) -> bool:
+    """Tell what stands in a list of other articles, a comment or the page's chrome.
+
+    What also holds the headline (`around`) is the article's, whatever it is called.
+    """
     for ancestor in (element, *islice(element.iterancestors(), 8)):
+        if ancestor in around:
+            return False
         if ancestor.tag in _ELSEWHERE_TAGS:
             return True
-        if ancestor.tag not in {"body", "html"} and _ELSEWHERE.search(
-            f"{ancestor.get('class', '')} {ancestor.get('id', '')}"
-        ):
+        if _ELSEWHERE.search(f"{ancestor.get('class', '')} {ancestor.get('id', '')}"):
             return True
     return False
