@@ -109,10 +109,12 @@ class GuardLink:
         self._requests.close()
         try:
             self._process.wait()
-        except KeyboardInterrupt:
+        except BaseException:  # KeyboardInterrupt, or what a handler of signals raises
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
-        self._messages.close()
+            raise
+        finally:
+            self._messages.close()
 
     def _answer(self, name: str) -> Any:
         while True:

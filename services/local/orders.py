@@ -14,7 +14,7 @@ STDIN, STDOUT = 0, 1
 MOST_UNREAD = 1024 * 1024
 
 
-class StopOrder(Exception):  # noqa: N818 - an order is not an error
+class StopOrder(Exception):
     """It is time to stop everything; the text says why."""
 
 

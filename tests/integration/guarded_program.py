@@ -1,8 +1,9 @@
 """A program that uses the embedded servers, for tests that kill it; prints what it started.
 
-Arguments: the state directory (or `-` for a temporary one); `hung` for a worker whose child hears
-no signal but SIGKILL; `busy` for a program that does not look at its servers for a long time.
-Standard input is a terminal, which becomes the program's own.
+Arguments: the state directory (or `-` for a temporary one), and what is special this time:
+`hung`, the worker has a child that hears no signal but SIGKILL; `slow`, the worker needs a minute
+to stop; `busy`, the program does not look at its servers for a long time. Standard input is a
+terminal, which becomes the program's own.
 """
 
 import json
@@ -22,6 +23,8 @@ if os.fork() == 0:
     while "hung" in sys.argv or os.getppid() == parent:
         time.sleep(0.05)
 else:
+    if "slow" in sys.argv:
+        signal.signal(signal.SIGTERM, lambda *_: time.sleep(60))
     print("worker ready", flush=True)
     time.sleep(600)
 """
@@ -29,12 +32,14 @@ else:
 
 def main() -> None:
     """Start everything, say so, and wait to be killed."""
-    os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first terminal that a session opens is its own
+    # The first terminal that a session opens is its own.
+    os.close(os.open(os.ttyname(0), os.O_RDWR))
     state = None if sys.argv[1] == "-" else Path(sys.argv[1])
     print("starting", flush=True)
     with start(state, durable=False) as stack:
         worker = [sys.executable, "-c", WORKER, *sys.argv[2:]]
-        stack.spawn("worker", worker, grace=1.0, restart=True)
+        grace = 60.0 if "slow" in sys.argv else 1.0
+        stack.spawn("worker", worker, grace=grace, restart=True)
         while b"worker ready" not in stack.log("worker").read_bytes():
             time.sleep(0.01)
         started = {"state": str(stack.state), "sockets": str(stack.broker_socket.parent)}
