@@ -24,6 +24,7 @@ from services.importer.streams import Stream
 from services.shared.contracts import RawPage
 
 MAX_LINE = 64 * 1024
+MAX_HEADER = 64 * 1024
 #: Room for the HTTP headers beside the body.
 MAX_HTTP_HEADERS = 256 * 1024
 SKIP_BYTES = 1024 * 1024
@@ -97,9 +98,11 @@ class Records:
             raise Refused("broken_record", "not a WARC record")
         lines = [self._line]
         self._line = b""
+        size = 0
         while (line := self._readline()).strip(b"\r\n"):
             lines.append(line)
-            if sum(map(len, lines)) > MAX_LINE:
+            size += len(line)
+            if size > MAX_HEADER:
                 raise Refused("broken_record", "its header has no end")
         if not line:
             raise Refused("broken_record", "the file ends within its header")
