@@ -12,7 +12,7 @@ from itertools import islice
 
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, titles
+from worker import dates, jsonld, places
 from worker.tree import squeeze, text_of
 
 
@@ -61,15 +61,8 @@ _LABEL = re.compile(
     r"date|time(?!line|r|d?out)|publi|posted|created|entry-meta|post-meta|byline|fecha|datum|تاريخ",
     re.IGNORECASE,
 )
-_ELSEWHERE = re.compile(
-    r"comment|related|sidebar|widget|footer|recent|popular|trending|more-|teaser|read-?next"
-    r"|recommend|copyright|(?<![a-z])nav|menu|ticker|breaking|current|today|weather|calendar",
-    re.IGNORECASE,
-)
-_ELSEWHERE_TAGS = frozenset({"nav", "footer", "script", "style", "head", "select", "noscript"})
 _MAX_TEXT = 90
 _NEAR_AFTER, _NEAR_BEFORE, _FAR = 60, 25, 100
-_ALIKE = 0.3
 _MAX_CANDIDATES = 40
 
 
@@ -84,7 +77,7 @@ def published(
     stated = _first(_stated(root, nodes, metas), reading)
     if stated:
         return stated
-    headline = _headline(root)
+    headline = places.headline(root)
     marked = _first(_marked(root, headline), reading)
     if marked:
         return marked
@@ -123,8 +116,10 @@ def _stated(
 
 def _marked(root: HtmlElement, headline: HtmlElement | None) -> Iterator[tuple[str, str]]:
     """Yield the dates in <time> elements that belong to the article."""
-    around = _around(headline)
-    times = [e for e in islice(root.iter("time"), _MAX_CANDIDATES) if not _is_elsewhere(e, around)]
+    around = places.around(headline)
+    times = [
+        e for e in islice(root.iter("time"), _MAX_CANDIDATES) if not places.is_elsewhere(e, around)
+    ]
     times.sort(key=lambda element: element.get("pubdate") is None)
     for element in times:
         label = f"{element.get('class', '')} {element.get('itemprop', '')}"
@@ -141,7 +136,7 @@ def _beside_headline(
     root: HtmlElement, headline: HtmlElement | None, reading: Reading
 ) -> Dated | None:
     """Return the date in a short line near the headline, or in one that is labelled as a date."""
-    around, candidates = _around(headline), list(_short_texts(root, headline))
+    around, candidates = places.around(headline), list(_short_texts(root, headline))
     headline_place = next((place for place, e, _ in candidates if e is headline), None)
     best: tuple[int, Dated] | None = None
     for place, element, text in candidates:
@@ -150,7 +145,7 @@ def _beside_headline(
         near = -_NEAR_BEFORE <= distance <= _NEAR_AFTER
         if not (labelled or near) or _MODIFIED_WORDS.search(text + _before(element)):
             continue
-        if not dates.stands_alone(text) or _is_elsewhere(element, around):
+        if not dates.stands_alone(text) or places.is_elsewhere(element, around):
             continue
         date = reading.parse("visible", text)
         # Below the headline before above it, near before far, labelled before bare.
@@ -158,21 +153,6 @@ def _beside_headline(
         if date and (best is None or rank < best[0]):
             best = rank, date
     return best[1] if best else None
-
-
-def _headline(root: HtmlElement) -> HtmlElement | None:
-    """Return the heading that says what the page's title says."""
-    title = titles.words(squeeze(root.findtext(".//title")))
-    best, headline = _ALIKE, None
-    for element in root.iter("h1", "h2", "h3"):
-        alike = titles.overlap(text_of(element), title) + (0.2 if element.tag == "h1" else 0)
-        if alike > best:
-            best, headline = alike, element
-    return headline
-
-
-def _around(headline: HtmlElement | None) -> set[HtmlElement]:
-    return set() if headline is None else set(headline.iterancestors())
 
 
 def _short_texts(
@@ -183,7 +163,7 @@ def _short_texts(
     for place, element in enumerate(root.iter()):
         if element is headline:
             yield place, element, ""
-        if not isinstance(element.tag, str) or element.tag in _ELSEWHERE_TAGS:
+        if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
             continue
         if len(element) > 8 or not _has_digit(element):  # noqa: PLR2004
             continue
@@ -213,18 +193,3 @@ def _before(element: HtmlElement) -> str:
     if previous is not None:
         return f"{text_of(previous)[-40:]} {previous.tail or ''}"
     return (parent.text or "") if parent is not None else ""
-
-
-def _is_elsewhere(element: HtmlElement, around: set[HtmlElement]) -> bool:
-    """Tell what stands in a list of other articles, a comment or the page's chrome.
-
-    What also holds the headline (`around`) is the article's, whatever it is called.
-    """
-    for ancestor in (element, *islice(element.iterancestors(), 8)):
-        if ancestor in around:
-            return False
-        if ancestor.tag in _ELSEWHERE_TAGS:
-            return True
-        if _ELSEWHERE.search(f"{ancestor.get('class', '')} {ancestor.get('id', '')}"):
-            return True
-    return False

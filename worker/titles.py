@@ -14,6 +14,7 @@ _BROKEN_TAG = re.compile(r"^[^<>]{0,200}?[\w-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')
 
 
 _MAX_CUTS = 12
+_VOTES = {"visible": 4, "json_ld": 3}
 
 
 def loose(text: str) -> str:
@@ -54,10 +55,11 @@ def candidates(
     found: list[tuple[str, str]] = [
         ("json_ld", title) for node in nodes if (title := jsonld.text(node.get("headline")))
     ][:1]
-    headings = [heading for element in root.iter("h1") if (heading := tree.text_of(element))]
     title = tree.squeeze(root.findtext(".//title"))
     raw_meta = [metas[name] for name in _META if name in metas]
     reference = {word for text in (title, *raw_meta) for word in words(text)}
+    headings = [heading for e in root.iter("h1") if (heading := tree.text_of(e))]
+    headings = [heading for heading in headings if not _is_site(heading, title)]
     if headings:
         best = max(headings, key=lambda heading: overlap(heading, reference))
         if not reference or overlap(best, reference) > 0:
@@ -70,11 +72,28 @@ def candidates(
 
 
 def choose(found: list[tuple[str, str]]) -> tuple[str, str] | None:
-    """Return the (witness, title) that most candidates agree with, the first among equals."""
+    """Return witness and title: the one that most agree with; the page's own heading counts double.
+
+    og:title and <title> are often one field that is written for search engines.
+    """
     if not found:
         return None
-    votes = Counter(loose(title) for _, title in found)
-    return max(found, key=lambda item: votes[loose(item[1])])
+    votes: Counter[str] = Counter()
+    for witness, title in found:
+        votes[loose(title)] += _VOTES.get(witness, 2)
+    best = max(found, key=lambda item: votes[loose(item[1])])
+    # THE SAME TITLE in small letters is the better one.
+    alike = [item for item in found if loose(item[1]) == loose(best[1])]
+    return next((item for item in alike if not item[1].isupper()), best)
+
+
+def _is_site(heading: str, title: str) -> bool:
+    """Tell a heading that is the site's name: the last part of the title, after a longer one."""
+    cuts = list(islice(_SEPARATOR.finditer(title), _MAX_CUTS))
+    return bool(cuts) and any(
+        loose(title[cut.end() :]) == loose(heading) and len(words(title[: cut.start()])) > 2
+        for cut in cuts
+    )
 
 
 def words(title: str) -> set[str]:
