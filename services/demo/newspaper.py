@@ -83,9 +83,11 @@ def resources(base_url: str) -> dict[str, Resource]:
     files = {story.path: _article(story, shown, base) for story in shown}
     library = stories["library"]
     files[f"{library.path}/amp"] = files[library.path]
-    files["/"] = _section("Rasid demo", [stories["buses"], stories["harbour"]], "en")
+    files["/"] = _section(WORDS["en"].site, [stories["buses"], stories["library"]], "en")
     files[ECONOMY] = _section(
-        WORDS["ar"].sections["economy"], [stories["harbour"], stories["manuscripts"]], "ar"
+        WORDS["ar"].sections["economy"],
+        [story for story in shown if story.language == "ar"],
+        "ar",
     )
     newest = max(story.published for story in stories.values())
     feed = _feed(base, stories)
@@ -270,7 +272,7 @@ def _head(story: Story, base: str) -> Iterator[str]:
 def _section(title: str, stories: Iterable[Story], language: str) -> Resource:
     teasers = "".join(
         f'<li><a href="{story.path}"><h2>{html.escape(story.title)}</h2></a>'
-        f"<p>{html.escape(story.paragraphs[0][:90])}…</p></li>"
+        f"<p>{html.escape(story.paragraphs[0][:90])}… {story.published:%d/%m/%Y}</p></li>"
         for story in stories
     )
     head = f'<meta charset="utf-8">\n<title>{title}</title>'

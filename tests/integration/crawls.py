@@ -28,7 +28,7 @@ def source(url: str, *feeds: Feed, delay_s: float = 0.0, name: str = "demo") -> 
     return Source(name=name, title="Demo", home_page=url, crawl=policy, feeds=feeds)
 
 
-def demo_source(site: Site, *, delay_s: float = 0.0) -> Source:
+def demo_source(site: Site, *, delay_s: float = 0.05) -> Source:
     """Return the demo site as a source with its feed and its sitemap."""
     return source(
         site.url,

@@ -44,6 +44,7 @@ where host = any(%(hosts)s) and state = 'fetching'
 returning state
 
 -- name: take
+-- What was listed first comes first, and of one listing the newest.
 with due as (
     select picked.id
     from unnest(%(hosts)s::text[]) as host (name)
@@ -51,18 +52,22 @@ with due as (
         select l.id from rasid.links l
         where l.host = host.name and l.state = 'due' and l.next_fetch_at <= now()
             and l.source = any(%(sources)s)
-        order by l.next_fetch_at, l.id
+        order by l.next_fetch_at, l.published_at desc nulls last, l.id
         limit %(per_host)s
         for update skip locked
     ) as picked
+),
+taken as (
+    update rasid.links l
+    set state = 'fetching', attempts_count = l.attempts_count + 1
+    from due where l.id = due.id
+    returning l.*
 )
-update rasid.links l
-set state = 'fetching', attempts_count = l.attempts_count + 1
-from due where l.id = due.id
-returning
-    l.id, l.url, l.host, l.source,
-    (select f.url from rasid.feeds f where f.id = l.feed_id) as feed_url,
-    l.title, l.published_at, l.attempts_count
+select
+    t.id, t.url, t.host, t.source, f.url as feed_url, t.title, t.published_at, t.attempts_count
+from taken t
+left join rasid.feeds f on f.id = t.feed_id
+order by t.next_fetch_at, t.published_at desc nulls last, t.id
 
 -- name: give_back
 -- Taken, but not asked for: as if it had not been taken.

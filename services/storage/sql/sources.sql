@@ -47,15 +47,20 @@ where source = any(%(sources)s) and enabled and parent_id is null and next_fetch
 
 -- name: take_feeds
 -- A feed handed out is due again after the lease, should its crawler be killed.
-update rasid.feeds set next_fetch_at = now() + make_interval(secs => %(lease_s)s)
-where id in (
-    select id from rasid.feeds
+with due as (
+    select id, next_fetch_at from rasid.feeds
     where host = any(%(hosts)s) and source = any(%(sources)s)
         and kind = any(%(kinds)s) and enabled and next_fetch_at <= now()
     for update skip locked
+),
+taken as (
+    update rasid.feeds f
+    set next_fetch_at = now() + make_interval(secs => %(lease_s)s)
+    from due where f.id = due.id
+    returning f.*, due.next_fetch_at as was_due_at
 )
-returning
-    id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth
+select id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth
+from taken order by was_due_at, id
 
 -- name: give_back
 -- Taken, but not asked for: due as before.
