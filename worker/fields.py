@@ -11,6 +11,8 @@ from urllib.parse import urljoin
 
 from lxml.html import HtmlElement
 
+from services.shared import urls
+from services.shared.errors import InvalidUrl
 from worker import authors, dates, jsonld, published, titles, tree
 
 Witnessed = tuple[str, str]  # witness, value
@@ -43,10 +45,11 @@ def read(root: HtmlElement, url: str | None = None, latest: datetime | None = No
     declared = _language(root, metas)
     reading = published.Reading(language=declared, latest=latest)
     site_name = _site_name(nodes, metas)
-    candidates = titles.candidates(root, nodes, metas, site_name[1] if site_name else None)
+    site = titles.Site(site_name[1] if site_name else None, _host(url))
+    candidates = titles.candidates(root, nodes, metas, site)
     date = published.published(root, nodes, metas, url, reading)
     changed = published.modified(nodes, metas, reading)
-    people = authors.read(root, nodes, metas, site_name[1] if site_name else None)
+    people = authors.read(root, nodes, metas, site.name)
     found: dict[str, Witnessed | None] = {
         "site_name": site_name,
         "title": titles.choose(candidates),
@@ -82,6 +85,13 @@ def _site_name(nodes: list[jsonld.Node], metas: dict[str, str]) -> Witnessed | N
         return ("meta", stated)
     publisher = next((name for node in nodes for name in jsonld.names(node.get("publisher"))), None)
     return ("json_ld", publisher) if publisher else None
+
+
+def _host(url: str | None) -> str | None:
+    try:
+        return urls.host(url) if url else None
+    except InvalidUrl:
+        return None
 
 
 def _language(root: HtmlElement, metas: dict[str, str]) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 
 from lxml.html import HtmlElement
@@ -14,12 +15,15 @@ _BROKEN_TAG = re.compile(r"^[^<>]{0,200}?[\w-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')
 
 
 _MAX_CUTS = 12
-_VOTES = {"visible": 4, "json_ld": 3}
+_NOT_LETTERS = re.compile(r"[\W_]+")
+_MIN_HOST_PART = 4
+_MIN_TITLE_WORDS = 3
+_VOTES = {"visible": 5, "json_ld": 4}
 
 
 def loose(text: str) -> str:
     """Return the letters and digits of a text in lower case: equal for equal titles."""
-    return "".join(c for c in text.casefold() if c.isalnum())
+    return _NOT_LETTERS.sub("", text.casefold())
 
 
 def without_remains(title: str) -> str:
@@ -27,20 +31,32 @@ def without_remains(title: str) -> str:
     return _BROKEN_TAG.sub("", title).strip()
 
 
-def without_site(title: str, site_name: str | None, others: list[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a site may be called in the titles of its pages."""
+
+    name: str | None = None
+    host: str | None = None
+
+    def is_called(self, part: str) -> bool:
+        """Tell whether a part of a title is the site's name, or stands in its host's."""
+        bare = loose(part)
+        if bare and bare == loose(self.name or ""):
+            return True
+        return len(bare) >= _MIN_HOST_PART and bare in loose(self.host or "")
+
+
+def without_site(title: str, site: Site, others: list[str]) -> str:
     """Return a title without the site's name at its end or start.
 
-    The name is known (`site_name`), or it is what this title has more than another title.
+    The name is known, or it is what this title has more than another title.
     """
-    site = loose(site_name or "")
-    known = {loose(other) for other in others}
+    known = {loose(other) for other in others} - {""}
     cuts = [match.span() for match in islice(_SEPARATOR.finditer(title), _MAX_CUTS)]
     for start, end in (*reversed(cuts), *cuts):
         head, tail = title[:start], title[end:]
         for kept, dropped in ((head, tail), (tail, head)):
-            if loose(kept) in known and loose(kept):
-                return kept.strip()
-            if site and loose(dropped) == site and kept.strip():
+            if loose(kept) in known or (loose(kept) and site.is_called(dropped)):
                 return kept.strip()
     return title
 
@@ -49,11 +65,13 @@ _META = ["og:title", "twitter:title", "dc.title", "parsely-title", "sailthru.tit
 
 
 def candidates(
-    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str], site_name: str | None
+    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str], site: Site
 ) -> list[tuple[str, str]]:
     """Return every title the page gives itself, without the site's name, the best witness first."""
     found: list[tuple[str, str]] = [
-        ("json_ld", title) for node in nodes if (title := jsonld.text(node.get("headline")))
+        ("json_ld", without_site(title, site, []))
+        for node in nodes
+        if (title := jsonld.text(node.get("headline")))
     ][:1]
     title = tree.squeeze(root.findtext(".//title"))
     raw_meta = [metas[name] for name in _META if name in metas]
@@ -63,11 +81,11 @@ def candidates(
     if headings:
         best = max(headings, key=lambda heading: overlap(heading, reference))
         if not reference or overlap(best, reference) > 0:
-            found.append(("visible", best))
+            found.append(("visible", without_site(best, site, [])))
     others = [text for _, text in found]
-    found += [("meta", without_site(text, site_name, others)) for text in raw_meta[:1]]
+    found += [("meta", without_site(text, site, others)) for text in raw_meta[:1]]
     if title:
-        found.append(("meta", without_site(title, site_name, [*others, *(t for _, t in found)])))
+        found.append(("meta", without_site(title, site, [*others, *(t for _, t in found)])))
     return [(witness, bare) for witness, text in found if (bare := without_remains(text))]
 
 
@@ -91,7 +109,8 @@ def _is_site(heading: str, title: str) -> bool:
     """Tell a heading that is the site's name: the last part of the title, after a longer one."""
     cuts = list(islice(_SEPARATOR.finditer(title), _MAX_CUTS))
     return bool(cuts) and any(
-        loose(title[cut.end() :]) == loose(heading) and len(words(title[: cut.start()])) > 2
+        loose(title[cut.end() :]) == loose(heading)
+        and len(words(title[: cut.start()])) >= _MIN_TITLE_WORDS
         for cut in cuts
     )
 
