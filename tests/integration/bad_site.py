@@ -1,10 +1,19 @@
 """A port goes in; a site comes out that answers each path with trouble of its own."""
 
 import gzip
+import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 #: What each path gives: status, headers, body.
 Answer = tuple[int, dict[str, str], bytes]
@@ -44,9 +53,15 @@ class BadServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, certificate_in: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        scheme = "http"
+        if certificate_in:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(_certificate(certificate_in))
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            scheme = "https"
+        self.url = f"{scheme}://127.0.0.1:{self.server_port}"
         self.asked: list[str] = []
         self.answers = dict(ANSWERS)
         self.answers["/sitemap.xml"] = (200, {}, self.sitemap(ENDS))
@@ -82,10 +97,40 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def _certificate(folder: Path) -> Path:
+    """Return a file with a key and the certificate it has signed for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "self-signed.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
 @contextmanager
-def serve() -> Iterator[BadServer]:
-    """Serve the site until the block ends."""
-    server = BadServer()
+def serve(certificate_in: Path | None = None) -> Iterator[BadServer]:
+    """Serve the site until the block ends; over TLS, with a certificate made in a folder."""
+    server = BadServer(certificate_in)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

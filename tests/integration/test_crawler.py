@@ -2,6 +2,7 @@ import signal
 import time
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -188,6 +189,27 @@ def test_a_stop_gives_back_what_was_not_asked(settings: Settings) -> None:
     assert set(published_paths(settings)) == PAGES
     assert all(site.count(path) == 1 for path in PAGES)
     assert first < 30
+
+
+def test_two_crawlers_share_the_work(settings: Settings) -> None:
+    """Of two crawlers one works a host at a time: its delay holds and nothing is fetched twice."""
+    with demo_site.serve() as site:
+        demo = demo_source(site, delay_s=0.1)
+        with crawling(settings, [demo]) as (_, one), crawling(settings, [demo]) as (_, two):
+            assert one.poll(60)
+            assert two.poll(60)
+
+    assert all(site.count(path) == 1 for path in PAGES)
+    assert published_paths(settings) == sorted(PAGES)
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(settings: Settings, tmp_path: Path) -> None:
+    """A server that cannot prove who it is gets no request, and the reason is told."""
+    with bad_site.serve(certificate_in=tmp_path) as bad:
+        summary = crawl_once(settings, [source(bad.url, Feed(url=f"{bad.url}/sitemap.xml"))])
+
+    assert bad.asked == []
+    assert summary.feed_failures == {"tls": 1}
 
 
 def test_each_trouble_has_its_reason(settings: Settings) -> None:
