@@ -58,7 +58,8 @@ def sockets_directory(state: Path) -> Path:
     """
     digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
     directory = sockets_root() / f"rasid-{os.getuid()}-{digest}"
-    directory.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.getuid(), _nobody_if_root()):
         raise LocalServersError(f"{directory} belongs to another user: remove it, or set TMPDIR")
@@ -71,8 +72,9 @@ def temporary() -> Path:
     """Make and return a new state directory; those of programs killed with their guard go."""
     for old in sockets_root().glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError):
-            if old.stat().st_mtime < time.time() - ABANDONED_AFTER and lock(old):
-                remove(old)
+            if old.stat().st_mtime < time.time() - ABANDONED_AFTER and (held := lock(old)):
+                with held:
+                    remove(old)
     return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=sockets_root()))
 
 

@@ -1,0 +1,84 @@
+"""Directories of the embedded servers: whose they are, and that none pile up."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services.local import directories
+from services.shared.errors import LocalServersError
+
+
+@pytest.fixture(autouse=True)
+def _sockets_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "sockets_root", lambda: tmp_path)
+
+
+def test_one_directory_for_one_state(tmp_path: Path) -> None:
+    """The same state has the same private directory, another one another."""
+    first = directories.sockets_directory(tmp_path / "a")
+
+    assert directories.sockets_directory(tmp_path / "a") == first
+    assert directories.sockets_directory(tmp_path / "b") != first
+    assert first.stat().st_mode & 0o777 == 0o700
+
+
+def test_too_open_directory_is_closed(tmp_path: Path) -> None:
+    """A directory of ours that was opened to others is closed before sockets are put in it."""
+    directories.sockets_directory(tmp_path / "a").chmod(0o777)
+
+    assert directories.sockets_directory(tmp_path / "a").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("trap", ["link", "file", "foreign"])
+def test_traps_are_refused(tmp_path: Path, trap: str) -> None:
+    """What another user put in its place, a link or a file or a directory, is not used."""
+    path = directories.sockets_directory(tmp_path / "a")
+    path.rmdir()
+    if trap == "link":
+        (tmp_path / "elsewhere").mkdir()
+        path.symlink_to(tmp_path / "elsewhere")
+    elif trap == "file":
+        path.touch()
+    elif os.geteuid() == 0:
+        path.mkdir()
+        os.chown(path, 12345, 12345)
+    else:
+        pytest.skip("only root can give a directory away")
+
+    with pytest.raises(LocalServersError, match="belongs to another user"):
+        directories.sockets_directory(tmp_path / "a")
+
+
+def test_abandoned_directories_go() -> None:
+    """A temporary directory whose program was killed goes; young and used ones stay."""
+    abandoned, used, young = (directories.temporary() for _ in range(3))
+    for path in (abandoned, used, young):
+        (path / "lock").touch()
+    for path in (abandoned, used):
+        os.utime(path, (0, 0))
+    with directories.lock(used) or pytest.fail("not locked"):
+        directories.temporary()
+
+    assert [path.exists() for path in (abandoned, used, young)] == [False, True, True]
+
+
+def test_one_lock(tmp_path: Path) -> None:
+    """A state directory has one owner at a time."""
+    held = directories.lock(tmp_path)
+    assert held
+    assert directories.lock(tmp_path) is None
+    held.close()
+
+    again = directories.lock(tmp_path)
+    assert again
+    again.close()
+
+
+def test_long_logs_move_aside(tmp_path: Path) -> None:
+    """A log that has grown large is kept once and begun anew."""
+    log = directories.log_file(tmp_path, "x")
+    log.write_bytes(b"x" * (directories.LOG_KEPT_BYTES + 1))
+
+    assert not directories.log_file(tmp_path, "x").exists()
+    assert (tmp_path / "log" / "x.log.1").exists()
