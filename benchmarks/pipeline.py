@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.pages import raw_pages
+from benchmarks.pages import ROOT, raw_pages
 from services.cli.session import environment
 from services.local import Stack, start
 from services.queue import Queue
@@ -80,7 +80,12 @@ def run_pipeline(
     cpu["publish"] = time.process_time() - began
     redis_bytes = (queue.depth().used_bytes - empty) / len(pages)
     # The worker starts beside a message-less broker, so that its start is not measured.
-    settings_env = {**os.environ, **environment(settings), "LOG_LEVEL": "WARNING"}
+    settings_env = {
+        **os.environ,
+        **environment(settings),
+        "LOG_LEVEL": "WARNING",
+        "PYTHONPATH": str(ROOT),
+    }
     alive = stack.state / "alive"
     worker = subprocess.Popen(
         [sys.executable, "-P", "-m", "services.cli", "worker"],

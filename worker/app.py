@@ -4,12 +4,14 @@ import ctypes
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from billiard import active_children
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Celery, bootsteps, signals
+from celery.exceptions import SecurityWarning
 from celery.worker import state
 
 from services.queue import CELERY_QUEUES, Queue, make_celery
@@ -53,6 +55,8 @@ def make_app(settings: Settings) -> Celery:
 def main(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT, which let tasks that run come to their end."""
     configure_logging(settings, process="worker")
+    # Celery warns root of pickle; only JSON is accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     app = make_app(settings)
     signals.setup_logging.connect(lambda **_: None, weak=False)  # ours is set up already
     signals.worker_process_init.connect(_start_child(settings), weak=False)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from services.shared.contracts import Article, DeadLetter, Rejection
+from services.shared.contracts import Article, DeadLetter, DeadLetterReason, Rejection
 from services.shared.errors import PageTimeout
 from services.shared.settings import MIB
 
@@ -21,17 +21,17 @@ def guarded(
         with cpu_limit(seconds):
             return read()
     except PageTimeout:
-        reason, detail = "time_limit", f"more than {seconds:g} s of CPU"
+        return _letter("time_limit", f"more than {seconds:g} s of CPU", attempt)
     except MemoryError:
         # Caught here because a MemoryError that leaves a task ends Celery's main process.
-        reason, detail = "memory_limit", "more memory than a page may take"
+        return _letter("memory_limit", "more memory than a page may take", attempt)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not be lost
-        reason, detail = "error", f"{type(error).__name__}: {error}"
+        return _letter("error", f"{type(error).__name__}: {error}", attempt)
+
+
+def _letter(reason: DeadLetterReason, detail: str, attempt: int) -> DeadLetter:
     return DeadLetter(
-        reason=reason,  # type: ignore[arg-type]
-        detail=detail,
-        traceback=traceback.format_exc(),
-        attempts=attempt,
+        reason=reason, detail=detail, traceback=traceback.format_exc(), attempts=attempt
     )
 
 

@@ -1,0 +1,124 @@
+"""Whatever is killed or restarted, every page ends exactly once, and nothing is left over."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from contextlib import suppress
+
+import psutil
+import pytest
+import redis
+
+from services.queue import RESENT, redis_url
+from services.shared.contracts import RawPage
+from tests.acceptance.conftest import HERE, Product, retry
+from tests.factories import page
+
+PAGES = 500
+WORDS = ("harbour", "council", "library", "bridge", "market", "river", "school", "garden")
+
+
+def news(number: int) -> RawPage:
+    """A small page: every 10th is too short, every 25th has the text of the one before."""
+    url = f"https://example.org/news/{number}"
+    if number % 10 == 3:
+        return page(f"<html><body><p>{number}</p></body></html>", requested_url=url)
+    chance = random.Random(number - 1 if number % 25 == 0 else number)
+    text = "".join(f"<p>{' '.join(chance.choices(WORDS, k=14))}.</p>" for _ in range(12))
+    heading = f"<h1>News item number {number}</h1>"
+    return page(
+        f"<html lang=en><body>{heading}<article>{text}</article></body></html>", requested_url=url
+    )
+
+
+def kill_worker(product: Product, *, child: bool = False) -> None:
+    """Kill the worker's main process or one of its children, if it is not being started again."""
+    main = product.stack.pids().get("worker")
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(main) if main else None
+        victims = process.children()[:1] if process and child else [process]
+        for victim in filter(None, victims):
+            victim.kill()
+
+
+@pytest.mark.timeout(280)
+def test_kills_and_restarts_lose_nothing(product: Product) -> None:
+    """With worker, child, both Redis and Postgres killed in the middle, 500 pages end once each."""
+    pages = [news(number) for number in range(PAGES)]
+    for name in ("worker", "reconcile"):
+        product.spawn(name, "-m", "services.cli", name)
+    product.publish(pages[: PAGES // 2])
+    _wait_for(product, done=20)
+
+    kill_worker(product)
+    _wait_for(product, done=40)
+    kill_worker(product, child=True)
+    _wait_for(product, done=60)
+    for server in ("broker", "bodies", "postgres"):
+        os.kill(product.stack.pids()[server], signal.SIGKILL)
+        product.publish(pages[PAGES // 2 :] if server == "bodies" else [])
+        time.sleep(1.5)
+        kill_worker(product)
+    product.wait_until_done(200)
+
+    outcomes = product.outcomes()
+    assert set(outcomes) == {raw.id for raw in pages}
+    assert Counter(outcomes.values()) == {
+        ("created", ""): PAGES - PAGES // 10 - PAGES // 25,
+        ("duplicate", ""): PAGES // 25,
+        ("rejected", "too_short"): PAGES // 10,
+    }
+    assert product.count("select version from media.articles") == {1: PAGES - PAGES // 10}
+    _nothing_is_left(product)
+
+
+@pytest.mark.timeout(200)
+def test_pages_that_hang_crash_or_bloat(product: Product) -> None:
+    """A page that fails its worker becomes a dead letter that says how; its neighbours are fine."""
+    product.spawn(
+        "worker", str(HERE / "worker_program.py"), env={"RASID_PAGE_MEMORY_LIMIT_MB": "300"}
+    )
+    product.spawn("reconcile", "-m", "services.cli", "reconcile")
+    expected = {
+        "HANG-IN-PYTHON": "time_limit",
+        "HANG-IN-C": "worker_lost",
+        "CRASH": "worker_lost",
+        "BLOAT": "memory_limit",
+        "RAISE": "error",
+    }
+    bad = {
+        word: page(f"<p>{word}</p>", requested_url=f"https://example.org/{word}")
+        for word in expected
+    }
+    good = [news(number) for number in range(60) if number % 10 != 3 and number % 25]
+    mixed = [*good, *bad.values()]
+    random.Random(7).shuffle(mixed)
+    product.publish(mixed)
+    product.wait_until_done(170)
+
+    outcomes = product.outcomes()
+    assert {word: outcomes[raw.id] for word, raw in bad.items()} == {
+        word: ("dead_letter", reason) for word, reason in expected.items()
+    }
+    assert Counter(outcomes[raw.id] for raw in good) == {("created", ""): len(good)}
+    letters = "select traceback from rasid.dead_letters where reason = 'error'"
+    assert "ZeroDivisionError: a bug" in str(product.count(letters))
+    _nothing_is_left(product)
+
+
+def _wait_for(product: Product, *, done: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if len(retry(product.outcomes)) >= done:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"fewer than {done} pages done after a minute")
+
+
+def _nothing_is_left(product: Product) -> None:
+    for url in (product.settings.bodies_url, product.settings.redis_url or ""):
+        client = redis.Redis.from_url(redis_url(url), decode_responses=True)
+        left = {str(key) for key in client.scan_iter("rasid:*")}
+        assert left <= {RESENT}, "neither bodies, pending ids nor attempts"
