@@ -20,6 +20,8 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         "DOWNLOAD_DELAY_JITTER": 0,
         # The frontier bounds what is in flight; here a host that waits would hold up the others.
         "CONCURRENT_REQUESTS": 0,
+        # An answer gives one item; Scrapy starts this many tasks for each answer.
+        "CONCURRENT_ITEMS": 1,
         # --- Every try and every redirect is the frontier's to count, and outlives the process.
         "RETRY_ENABLED": False,
         "DUPEFILTER_CLASS": "scrapy.dupefilters.BaseDupeFilter",
