@@ -6,20 +6,14 @@ RASID_COMPOSE is put before `docker`, for an engine that is reached through anot
 
 import json
 import os
-import shlex
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROJECT = f"rasid-test-{os.getpid()}"
-IMAGE = "rasid:acceptance-test"
+from tests.acceptance.compose_project import IMAGE, ROOT, Project, docker, engine_answers, until
+
 STORES = ("postgres", "redis-broker", "redis-bodies")
 PROCESSES = ("crawler", "reconciler", "worker")
 MAX_IMAGE_MB = 450
@@ -34,16 +28,34 @@ pytestmark = [
     ),
 ]
 
-#: Only so that the test need not wait for minutes; no promise rests on it.
-HASTE = """
+#: A site to crawl, on the network that leads to the internet; and some haste, so that the test need
+#: not wait for minutes.
+OVERRIDE = """
 services:
+  site:
+    image: ${RASID_IMAGE}
+    pull_policy: never
+    entrypoint: [python, -m, http.server, "8000", --directory, /site]
+    volumes: ["SITE:/site:ro"]
+    networks: [front]
+  crawler:
+    environment: {RASID_PUBLIC_ADDRESSES_ONLY: "false"}
   reconciler:
     environment: {RASID_REQUEUE_AFTER_S: "15", RASID_RECONCILE_EVERY_S: "2"}
 """
-
+SOURCES = """
+sources:
+  - name: test-site
+    title: A site of three stories
+    home_page: http://site:8000/
+    crawl: {delay_s: 0.1}
+    feeds:
+      - url: http://site:8000/feed.xml
+"""
+STORIES = 3
 
 #: What befalls the containers while pages are worked off. The broker keeps nothing on disk.
-STRIKES: tuple[Callable[["Project"], object], ...] = (
+STRIKES: tuple[Callable[[Project], object], ...] = (
     lambda project: project.kill("worker", 1),
     lambda project: project.kill("redis-bodies"),
     lambda project: project.kill("worker", 2),
@@ -52,101 +64,17 @@ STRIKES: tuple[Callable[["Project"], object], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A compose project of its own name, whose containers and volumes end with the tests."""
-
-    haste: Path
-
-    def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run `docker compose`; return what it wrote to standard output."""
-        files = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(self.haste))
-        return docker("compose", "-p", PROJECT, *files, *arguments, check=check)
-
-    def up(self, *arguments: str) -> None:
-        """Start what is missing and return when all is healthy."""
-        self.compose("up", "-d", "--wait", "--wait-timeout", "240", *arguments)
-
-    def rasid(self, *arguments: str) -> str:
-        """Run a `rasid` command beside the reconciler, which no test kills."""
-        # `status` ends with 1 where something is not well; what is missing shows in the answer.
-        return self.compose("exec", "-T", "reconciler", "rasid", *arguments, check=False)
-
-    def status(self) -> dict[str, Any]:
-        """Return `rasid status --json`."""
-        status: dict[str, Any] = json.loads(self.rasid("status", "--json"))
-        return status
-
-    def waiting(self) -> int:
-        """Return how many pages are in the queue, as soon as the stores can tell."""
-        queue: dict[str, int] = {}
-
-        def told() -> bool:
-            with suppress(ValueError):  # no JSON: a store is away
-                queue.update(self.status()["queue"])
-            return bool(queue)
-
-        until(told, "the queue can be looked at")
-        return queue["live"] + queue["bulk"] + queue["replay"]
-
-    def articles(self) -> list[dict[str, Any]]:
-        """Return all stored articles."""
-        return [json.loads(line) for line in self.rasid("articles", "--json").splitlines()]
-
-    def containers(self) -> dict[str, dict[str, Any]]:
-        """Return what the engine knows of each container, by its name without the project's."""
-        ids = self.compose("ps", "-aq").split()
-        found = json.loads(docker("inspect", *ids))
-        return {each["Name"].removeprefix(f"/{PROJECT}-"): each for each in found}
-
-    def kill(self, service: str, index: int = 1) -> None:
-        """Kill every process of a container at once; nobody but the engine starts it again."""
-        # Not `docker kill`, after which the engine takes it for stopped on purpose.
-        kill = ("sh", "-c", "kill -9 -1")
-        self.compose("exec", "-T", "--index", str(index), service, *kill, check=False)
-
-
-def docker(*arguments: str, check: bool = True) -> str:
-    """Run `docker`; return what it wrote to standard output."""
-    done = subprocess.run(
-        [*shlex.split(os.environ.get("RASID_COMPOSE", "")), "docker", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"RASID_IMAGE": IMAGE, "RASID_SOURCES": str(ROOT / "sources.yaml")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def engine_answers() -> bool:
-    """Return whether there is a docker engine to work with."""
-    try:
-        docker("info")
-    except (OSError, AssertionError, subprocess.TimeoutExpired):
-        return False
-    return True
-
-
-def until(condition: Callable[[], bool], what: str, *, within_s: float = 120) -> None:
-    """Wait for a condition, and fail with its name."""
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {within_s} s: {what}"
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """All services, healthy, from an image built of this tree; gone afterwards."""
     if not engine_answers():
         pytest.skip("no docker engine answers: `docker info` fails")
-    haste = tmp_path_factory.mktemp("compose") / "haste.yml"
-    haste.write_text(HASTE, "utf-8")
-    project = Project(haste)
+    folder = tmp_path_factory.mktemp("compose")
+    site = folder / "site"
+    make_site(site)
+    (folder / "sources.yaml").write_text(SOURCES, "utf-8")
+    (folder / "override.yml").write_text(OVERRIDE.replace("SITE", str(site)), "utf-8")
+    project = Project(folder / "override.yml", folder / "sources.yaml")
     try:
         project.compose("build", "--quiet")
         project.up()
@@ -168,6 +96,17 @@ def test_everything_starts_healthy_from_nothing(project: Project) -> None:
         assert containers[f"{name}-1"]["State"]["ExitCode"] == 0, name
 
 
+def test_the_crawler_fills_postgres_from_a_site(project: Project) -> None:
+    """Each story that a source's feed lists becomes an article, with nothing done by hand."""
+    urls = [f"http://site:8000/{number}.html" for number in range(STORIES)]
+
+    def found() -> list[str]:
+        return sorted(a["url"] for a in project.articles() if a["source"] == "test-site")
+
+    until(lambda: len(found()) >= STORIES, "the stories are articles")
+    assert found() == urls
+
+
 def test_the_importer_fills_postgres_from_seeds(project: Project) -> None:
     """The five seeds are five articles when the command returns; a second time changes nothing."""
     seeds = sorted(f"seeds/{path.name}" for path in (ROOT / "seeds").glob("*.txt"))
@@ -175,7 +114,7 @@ def test_the_importer_fills_postgres_from_seeds(project: Project) -> None:
 
     for _ in range(2):
         project.compose("run", "--rm", "-T", "importer")
-        articles = project.articles()
+        articles = [a for a in project.articles() if a["origin"].startswith("seeds/")]
 
         assert sorted(article["origin"] for article in articles) == seeds
         assert all(article["title"] and article["text"] for article in articles)
@@ -246,7 +185,7 @@ def test_passwords_can_be_changed(project: Project) -> None:
 
     assert project.compose(*read) != before
     project.compose("run", "--rm", "-T", "importer")
-    assert len(project.articles()) == 5
+    assert len(project.articles()) == 5 + STORIES
 
 
 def test_killing_anything_loses_nothing(project: Project, tmp_path: Path) -> None:
@@ -290,20 +229,34 @@ def url_of(number: int) -> str:
     return f"https://news.example.com/2026/11/21/story-{number}"
 
 
+def html_of(number: int) -> str:
+    """Return a made-up article."""
+    paragraphs = "".join(
+        f"<p>Paragraph {part} of story {number}: the council of district {number * part} met "
+        f"on the {part + 1}th floor and agreed, after {number + part} hours of talks, that "
+        f"road {number}-{part} should be rebuilt before the winter, said its speaker.</p>"
+        for part in range(60)
+    )
+    return (
+        f"<html lang=en><head><title>Story number {number}</title></head><body><article>"
+        f"<h1>Story number {number}</h1>{paragraphs}</article></body></html>"
+    )
+
+
 def line_of(number: int) -> str:
     """Return a made-up page as a line for the importer; the last ones are no articles."""
-    if number >= ARTICLES:
-        html = f"<html><body><p>Page {number} is empty.</p></body></html>"
-    else:
-        paragraphs = "".join(
-            f"<p>Paragraph {part} of story {number}: the council of district {number * part} met "
-            f"on the {part + 1}th floor and agreed, after {number + part} hours of talks, that "
-            f"road {number}-{part} should be rebuilt before the winter, said its speaker.</p>"
-            for part in range(60)
-        )
-        html = (
-            f"<html lang=en><head><title>Story number {number}</title></head><body><article>"
-            f"<h1>Story number {number}</h1>{paragraphs}</article></body></html>"
-        )
+    scrap = f"<html><body><p>Page {number} is empty.</p></body></html>"
+    html = html_of(number) if number < ARTICLES else scrap
     page = {"url": url_of(number), "html": html, "fetched_at": "2026-11-21T12:00:00Z"}
     return json.dumps(page) + "\n"
+
+
+def make_site(folder: Path) -> None:
+    """Write a site of a feed and the stories it lists, other ones than the importer's."""
+    folder.mkdir(mode=0o755)
+    items = ""
+    for number in range(STORIES):
+        (folder / f"{number}.html").write_text(html_of(10_000 + number), "utf-8")
+        items += f"<item><link>http://site:8000/{number}.html</link></item>"
+    feed = f"<rss version='2.0'><channel><title>Stories</title>{items}</channel></rss>"
+    (folder / "feed.xml").write_text(feed, "utf-8")
