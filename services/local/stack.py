@@ -116,7 +116,7 @@ class Stack:
         self.stop()
         if lost and error is not None and not isinstance(error, LocalServersError):
             raise LocalServersError(
-                f"the process that guards the servers was killed; see {self.log('guard')}"
+                f"the servers' guard was killed; {self.log('guard')} may say by what"
             ) from error
 
     def _address(self, name: str) -> str:

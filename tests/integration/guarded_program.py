@@ -2,12 +2,13 @@
 
 Arguments: the state directory (or `-` for a temporary one), and what is special this time:
 `hung`, the worker has a child that hears no signal but SIGKILL; `slow`, the worker needs a minute
-to stop; `busy`, the program does not look at its servers for a long time. Standard input is a
-terminal, which becomes the program's own.
+to stop; `busy`, the program does not look at its servers for a long time; `orderly`, it handles
+SIGINT itself. Standard input is a terminal, which becomes the program's own.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,8 +31,15 @@ else:
 """
 
 
+def end(number: int, _: object) -> None:
+    """End in order, as commands do."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Start everything, say so, and wait to be killed."""
+    if "orderly" in sys.argv:
+        signal.signal(signal.SIGINT, end)
     # The first terminal that a session opens is its own.
     os.close(os.open(os.ttyname(0), os.O_RDWR))
     state = None if sys.argv[1] == "-" else Path(sys.argv[1])

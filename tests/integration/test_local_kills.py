@@ -191,14 +191,17 @@ def test_ctrl_c_twice(run: Callable[..., Run], tmp_path: Path) -> None:
     assert not Path(one.sockets).exists()
 
 
-def test_the_program_learns_that_its_guard_was_killed(run: Callable[..., Run]) -> None:
-    """A program that does not watch its servers is interrupted, and says why it ends."""
-    one = run("-", "busy").ready()
+@pytest.mark.parametrize("options", [("busy",), ("busy", "orderly"), (), ("orderly",)])
+def test_the_program_learns_that_its_guard_was_killed(
+    run: Callable[..., Run], options: tuple[str, ...]
+) -> None:
+    """A program says why it ends, whether it watches its servers or is interrupted."""
+    one = run("-", *options).ready()
 
     one.kill("guard")
     one.await_end()
 
-    assert b"the process that guards the servers was killed" in one.output.read()
+    assert b"the servers' guard" in one.output.read()
     assert one.program.returncode == 1
 
 
