@@ -236,7 +236,7 @@ class Queue:
             pages=dict(zip(LANES, answers[::2], strict=True)),
             oldest_age_s=max(0.0, time.time() - min(oldest)) if oldest else 0.0,
             used_bytes=memory["used_memory"],
-            max_bytes=limit,
+            max_bytes=max(1, limit),
             messages=messages,
         )
 

@@ -22,6 +22,7 @@ from services.storage.migrate import migrate
 
 T = TypeVar("T")
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 #: As in production, only faster: what is lost is found again within seconds.
 QUICK = {
     "RASID_REQUEUE_AFTER_S": "6",
@@ -45,7 +46,7 @@ class Product:
         return self.stack.spawn(
             name,
             [sys.executable, "-P", *argv],
-            env={**environment(self.settings), **QUICK, **(env or {})},
+            env={"PYTHONPATH": str(ROOT), **environment(self.settings), **QUICK, **(env or {})},
             restart=True,
         )
 

@@ -76,7 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     (folder / "override.yml").write_text(OVERRIDE.replace("SITE", str(site)), "utf-8")
     project = Project(folder / "override.yml", folder / "sources.yaml")
     try:
-        project.compose("build", "--quiet")
+        docker("image", "rm", IMAGE, check=False)  # left by a run that was killed
         project.up()
         yield project
     finally:

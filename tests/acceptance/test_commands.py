@@ -1,0 +1,179 @@
+"""The `rasid` command as a person or a program uses it, on servers given by address."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.session import environment
+from tests.acceptance.conftest import Product
+from tests.factories import page
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = sorted((ROOT / "seeds").glob("*.txt"))
+EXPECTED = json.loads((ROOT / "seeds" / "expected.json").read_text("utf-8"))
+
+SENTENCES = "".join(
+    f"<p>The council of the harbour town met for the {nth} time on the new bridge today.</p>"
+    for nth in ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last")
+)
+
+
+def rasid(
+    *arguments: str, env: dict[str, str], stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with no environment but this."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "services.cli", *arguments],
+        env={**keep, "PYTHONPATH": str(ROOT), **env},
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def lines(output: bytes) -> list[dict[str, object]]:
+    """The JSON objects in the output, one a line."""
+    return [json.loads(line) for line in output.splitlines()]
+
+
+@pytest.mark.timeout(200)
+def test_seeds_through_the_whole_pipeline(product: Product) -> None:
+    """Import, worker and store give each seed's title, language and date, and invent none."""
+    env = environment(product.settings)
+    product.spawn("worker", "-m", "services.cli", "worker")
+    imported = rasid("import", *map(str, SEEDS), "--wait", env=env)
+    assert imported.returncode == 0, imported.stderr
+
+    found = {str(row["origin"]): row for row in lines(rasid("articles", "--json", env=env).stdout)}
+
+    assert set(found) == {path.name for path in SEEDS}
+    for name, expected in EXPECTED.items():
+        if name.startswith("_"):
+            continue
+        row = found[name]
+        assert row["title"] == expected["title"]
+        assert row["language"] == "ar"
+        assert row["published_at"] == (
+            "2022-12-03T08:14:00+00:00" if expected["published_at"] else None
+        )
+        text = (ROOT / "seeds" / name).read_text("utf-8").splitlines()
+        first, last = expected["body_lines"]
+        body = [" ".join(line.split()) for line in text[first : last + 1] if line.strip()]
+        stored = [" ".join(line.lstrip("# ").split()) for line in str(row["text"]).splitlines()]
+        assert [line for line in stored if line] == body
+    trace = rasid("trace", SEEDS[0].name, env=env).stdout.decode()
+    assert "created" in trace
+    again = rasid("import", *map(str, SEEDS), "--wait", "--json", env=env)
+    assert (lines(again.stdout)[0]["published"], lines(again.stdout)[0]["known"]) == (0, 5)
+    status = rasid("status", "--json", env=env)
+    assert (status.returncode, lines(status.stdout)[0]["well"]) == (0, True)
+
+
+@pytest.mark.timeout(120)
+def test_dead_letters(product: Product) -> None:
+    """A dead letter is listed, shown with its body, and replayed; the replay makes an article."""
+    env = environment(product.settings)
+    worker = ROOT / "tests" / "acceptance" / "worker_program.py"
+    product.spawn("worker", str(worker))
+    bad = page(f"<h1>RAISE</h1><article>{SENTENCES}", requested_url="https://example.org/1")
+    product.publish([bad])
+    product.wait_until_done(60)
+
+    (letter,) = lines(rasid("dead-letters", "list", "--json", env=env).stdout)
+    assert (letter["page_id"], letter["reason"]) == (bad.id, "error")
+    assert rasid("status", env=env).returncode == 1
+    assert rasid("dead-letters", "show", bad.id, "--body", env=env).stdout == bad.body
+    assert b"1 would be replayed" in rasid("dead-letters", "replay", "--dry-run", env=env).stdout
+    assert b"1 would be discarded" in rasid("dead-letters", "discard", env=env).stdout
+    product.stack.stop_process("worker")
+    product.spawn("mended", "-m", "services.cli", "worker")
+    assert b"1 of 1" in rasid("dead-letters", "replay", "--reason", "error", env=env).stdout
+    product.wait_until_done(60)
+
+    assert rasid("dead-letters", "list", "--json", env=env).stdout == b""
+    assert product.outcomes() == {bad.id: ("created", "")}
+
+
+def test_extract_needs_no_servers() -> None:
+    """JSON lines in, as many out in the same order; a broken line costs itself alone."""
+    good = {
+        "id": 7,
+        "url": "https://example.org/a",
+        "html_base64": base64.b64encode(
+            b"<title>The bridge is open</title><h1>The bridge is open</h1><article>"
+            + SENTENCES.encode()
+        ).decode(),
+    }
+    stdin = b"".join(
+        line + b"\n"
+        for line in (
+            json.dumps(good).encode(),
+            b"{broken",
+            json.dumps({**good, "id": "empty", "html_base64": ""}).encode(),
+            json.dumps({**good, "id": 9}).encode(),
+        )
+    )
+
+    done = rasid("extract", env={}, stdin=stdin)
+
+    assert done.returncode == 0, done.stderr
+    found = lines(done.stdout)
+    assert [line["id"] for line in found] == [7, None, "empty", 9]
+    assert [line["rejection"] for line in found] == [None, "invalid_line", "empty_body", None]
+    assert found[0]["title"] == "The bridge is open"
+    keys = {"id", "title", "text", "authors", "published_at", "language", "rejection"}
+    assert all(keys <= line.keys() for line in found)
+
+
+def test_extract_of_files(tmp_path: Path) -> None:
+    """Seeds are read as the importer reads them; a file that is not there is a line that says so."""
+    done = rasid("extract", str(SEEDS[0]), str(tmp_path / "none.html"), env={})
+
+    first, second = lines(done.stdout)
+    assert first["title"] == EXPECTED[SEEDS[0].name]["title"]
+    assert second["rejection"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "says"),
+    [
+        (["articles"], {"REDIS_URL": "redis://127.0.0.1:1/0"}, "DATABASE_URL is not set"),
+        (["import", "x"], {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "REDIS_URL is not set"),
+        (["articles"], {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Postgres:"),
+        (["crawl", "--check"], {"RASID_SOURCES": "/nowhere.yaml"}, "cannot read /nowhere.yaml"),
+        (["migrate"], {"RASID_CONCURRENCY": "many"}, "RASID_CONCURRENCY"),
+    ],
+)
+def test_errors_say_what_to_do(arguments: list[str], env: dict[str, str], says: str) -> None:
+    """A mistake is one line that names it, exit status 1, and no traceback."""
+    done = rasid(*arguments, env=env)
+
+    message = done.stderr.decode()
+    assert (done.returncode, message.count("\n")) == (1, 1), message
+    assert says in message
+
+
+def test_not_migrated(product: Product, empty: str) -> None:
+    """On a database without our schema the error names the command that mends it."""
+    env = {**environment(product.settings), "DATABASE_URL": empty}
+
+    assert b"run `rasid migrate`" in rasid("articles", env=env).stderr
+    assert rasid("migrate", env=env).returncode == 0
+    assert rasid("articles", "--json", env=env).returncode == 0
+
+
+@pytest.fixture
+def empty(product: Product) -> str:
+    """The address of a database on the product's server that holds nothing."""
+    import psycopg
+
+    with psycopg.connect(product.stack.database_url, autocommit=True) as connection:
+        connection.execute("create database nothing")
+    return product.stack.database_url.replace("/rasid?", "/nothing?")
