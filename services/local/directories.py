@@ -56,6 +56,7 @@ def sockets_directory(state: Path) -> Path:
     Raises:
         LocalServersError: somebody else made a directory of that name.
     """
+    _sweep_sockets()
     digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
     directory = sockets_root() / f"rasid-{os.getuid()}-{digest}"
     with contextlib.suppress(FileExistsError):
@@ -65,6 +66,8 @@ def sockets_directory(state: Path) -> Path:
         raise LocalServersError(f"{directory} belongs to another user: remove it, or set TMPDIR")
     os.chown(directory, os.getuid(), os.getgid())
     directory.chmod(0o700)
+    with contextlib.suppress(FileExistsError):
+        (directory / "state").symlink_to(state)
     return directory
 
 
@@ -116,6 +119,17 @@ def write_private(path: Path, text: str) -> None:
 def remove(directory: Path) -> None:
     """Remove the directory and all in it, if it is there."""
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _sweep_sockets() -> None:
+    """Remove the directories of guards that were killed with their keepers."""
+    for old in sockets_root().glob(f"rasid-{os.getuid()}-*"):
+        with contextlib.suppress(OSError):
+            state = (old / "state").readlink()
+            held = lock(state) if state.exists() else contextlib.nullcontext()
+            if held:  # nobody runs servers there
+                with held:
+                    remove(old)
 
 
 def _nobody_if_root() -> int:

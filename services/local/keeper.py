@@ -6,6 +6,7 @@ state directory until the last process is gone. When it is killed itself, the gu
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ from services.local.processes import LIBC, kill_group, set_death_signal
 PR_SET_CHILD_SUBREAPER = 36
 #: Seconds that processes get to stop by themselves when the guard was killed.
 GRACE = 10.0
+#: Seconds in which a program that watches its guard is aware that it was killed.
+NOTICED_WITHIN = 1.0
 #: What the guard reports of a group: how it is asked to stop, and the seconds it may take.
 Groups = dict[int, tuple[int, float]]
 
@@ -36,13 +39,14 @@ def run_kept(guard: Callable[["Report"], int], clean_up: Callable[[], None]) -> 
         set_death_signal(signal.SIGTERM, keeper)
         return guard(Report(write))
     os.close(write)
+    requests = os.dup(0)
     _let_go_of_standard_files()
     groups, status = _watch(child, read)
     if os.WIFEXITED(status):
         return os.WEXITSTATUS(status)
     sys.stderr.write(f"the guard was killed by signal {os.WTERMSIG(status)}\n")
-    if os.getppid() == program:  # as Ctrl-C would: without its servers it cannot go on
-        os.kill(program, signal.SIGINT)
+    if not _let_go(requests) and os.getppid() == program:
+        os.kill(program, signal.SIGINT)  # as Ctrl-C would: without its servers it cannot go on
     _end(groups)
     clean_up()
     return 1
@@ -92,6 +96,15 @@ def _watch(child: int, read: int) -> tuple[Groups, int]:
         time.sleep(0.005)
         _reap(ended)
     return groups, ended[child]
+
+
+def _let_go(requests: int) -> bool:
+    """Return whether the program closes its end by itself, because it saw the guard end."""
+    until = time.monotonic() + NOTICED_WITHIN
+    while select.select([requests], [], [], max(0.0, until - time.monotonic()))[0]:
+        if not os.read(requests, 65536):
+            return True
+    return False
 
 
 def _end(groups: Groups) -> None:

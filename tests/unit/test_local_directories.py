@@ -18,9 +18,22 @@ def test_one_directory_for_one_state(tmp_path: Path) -> None:
     """The same state has the same private directory, another one another."""
     first = directories.sockets_directory(tmp_path / "a")
 
+    assert first.stat().st_mode & 0o777 == 0o700
     assert directories.sockets_directory(tmp_path / "a") == first
     assert directories.sockets_directory(tmp_path / "b") != first
-    assert first.stat().st_mode & 0o777 == 0o700
+
+
+def test_sockets_of_the_dead_go(tmp_path: Path) -> None:
+    """Directories of states that nobody runs, or that are gone, do not pile up."""
+    used, unused, gone = (tmp_path / name for name in ("used", "unused", "gone"))
+    for state in (used, unused):
+        state.mkdir()
+    with directories.lock(used) or pytest.fail("not locked"):
+        sockets = [directories.sockets_directory(used)]
+        sockets += [directories.sockets_directory(state) for state in (unused, gone)]
+        directories.sockets_directory(tmp_path / "another")
+
+        assert [path.exists() for path in sockets] == [True, False, False]
 
 
 def test_too_open_directory_is_closed(tmp_path: Path) -> None:
@@ -34,7 +47,7 @@ def test_too_open_directory_is_closed(tmp_path: Path) -> None:
 def test_traps_are_refused(tmp_path: Path, trap: str) -> None:
     """What another user put in its place, a link or a file or a directory, is not used."""
     path = directories.sockets_directory(tmp_path / "a")
-    path.rmdir()
+    directories.remove(path)
     if trap == "link":
         (tmp_path / "elsewhere").mkdir()
         path.symlink_to(tmp_path / "elsewhere")
