@@ -133,7 +133,7 @@ def test_extract_needs_no_servers() -> None:
 
 
 def test_extract_of_files(tmp_path: Path) -> None:
-    """Seeds are read as the importer reads them; a file that is not there is a line that says so."""
+    """Seeds are read as the importer reads them; a missing file is a line that says so."""
     done = rasid("extract", str(SEEDS[0]), str(tmp_path / "none.html"), env={})
 
     first, second = lines(done.stdout)

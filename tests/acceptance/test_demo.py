@@ -50,7 +50,7 @@ def gone(state: Path, seconds: float = 30) -> list[list[str]]:
 
 @pytest.mark.timeout(280)
 def test_twice(tmp_path: Path) -> None:
-    """The first run stores seeds and site, shows why the rest is not there; the second changes nothing."""
+    """The first run stores all and says why the rest is not there; the second changes nothing."""
     state = tmp_path / "state"
     outputs = []
     for _ in range(2):
