@@ -210,9 +210,7 @@ def test_every_command_is_in_the_changelog() -> None:
 
 def test_the_example_of_sources_is_valid() -> None:
     """The sources.yaml shown in docs/crawling.md is one that Rasid takes."""
-    (example,) = re.findall(
-        r"^```yaml\n(.*?)^```", read(ROOT / "docs/crawling.md"), re.MULTILINE | re.DOTALL
-    )
+    (example,) = blocks("crawling.md", "yaml")
     (source,) = sources.parse(example, "example")
 
     assert source.enabled
@@ -233,9 +231,7 @@ def test_every_field_of_sources_is_explained() -> None:
 
 def test_the_example_of_json_lines_is_a_page(tmp_path: Path) -> None:
     """The line shown in docs/importing.md is imported with all it says."""
-    (example,) = re.findall(
-        r"^```json\n(.*?)^```", read(ROOT / "docs/importing.md"), re.MULTILINE | re.DOTALL
-    )
+    (example,) = blocks("importing.md", "json")
     (tmp_path / "pages.jsonl").write_text(example, "utf-8")
     (file,) = files.find([tmp_path / "pages.jsonl"])
     assert isinstance(file, files.File)
