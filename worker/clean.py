@@ -1,96 +1,135 @@
 """The paragraphs an extractor took go in; the article's own, without what stands around it, come out.
 
-By position and shape first: a phrase alone never removes a sentence of the body. Headings are
-marked with `## `.
+By position and shape first: a phrase of the lexicon removes only a short line in the place that it
+is known from, never a sentence of the body. Headings are marked with `## `.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
-from worker import titles
+from services.shared import arabic
+from worker import lexicon, titles
 
 HEADING = "## "
 
-_DATE = r"(?:\d{1,2}[:.h]\d{2}|\d{4}[-/.年]\s?\d{1,2}|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}|(?:19|20)\d\d)"
+_DATE = r"(?:\d{1,2}[:h]\d{2}|\d{4}[-/.年]\s?\d{1,2}|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}|(?:19|20)\d\d)"
 _DATE_LINE = re.compile(rf"^.{{0,45}}{_DATE}.{{0,30}}$")
 _BYLINE = re.compile(
     r"^\W*(?:by|von|par|por|di|av|af|door|autor(?:in)?|text|kirjoittaja|przez|كتبت?|بقلم|إعداد|حوار"
     r"|نوشته|記者)\s*:?\s.{2,60}$",
     re.IGNORECASE,
 )
-#: A line of its own that leads to another article.
-_TEASER = re.compile(
-    r"^\W*(?:read (?:more|also|next)|also read|see also|related(?: \w+)?:|recommended|don.t miss"
-    r"|les også|lesen sie|lies auch|auch interessant|mehr (?:zum thema|dazu)|lire aussi|à lire aussi"
-    r"|czytaj|zobacz też|leggi anche|lee también|te puede interesar|le[ri]a? também|läs också"
-    r"|lue myös|ilgili haber|baca juga|[اإ]قرأ (?:أيض|المزيد|ايض)|شاهد أيض|طالع أيض|بیشتر بخوانید"
-    r"|あわせて読みたい|関連記事)",
-    re.IGNORECASE,
-)
-#: What stands below an article, when it stands at the end and is short.
-_FOOT = re.compile(
-    r"newsletter|subscribe|sign up|abonn|suscr|iscriviti|follow us|folge uns|suivez-nous|síguenos"
-    r"|تابعونا|تابعوا|اشترك|مقالات (?:ذات صلة|متعلقة)|مواضيع ذات صلة|会員|無料で|무단|재배포|copyright|©"
-    r"|all rights reserved|alle rechte|tous droits|جميع الحقوق|javascript|advertisement|publicidad"
-    r"|whatsapp|facebook|twitter|instagram|telegram|google news",
-    re.IGNORECASE,
-)
-_MAX_TEASER, _MAX_FOOT, _MAX_HEAD = 220, 260, 200
+_SENTENCE_END = re.compile(r"[.!?؟…。！？۔:؛;][\"'”’»)\]]*$|[\"”’»)]\s*[.。۔]$")
+_MAX_LINE, _MAX_HEAD, _MAX_SECTION, _MAX_BYLINE, _MAX_DATE = 220, 120, 70, 90, 60
+_MIN_SENTENCE = 60
+_MIN_PARAGRAPH = 80
+_MIN_TITLE = 8
+_TWICE = 2
+_HEAD_LINES = 10
+_MIN_LEFT = 2
 
 
 def clean(lines: Iterable[str], page_titles: Iterable[str]) -> list[str]:
     """Return the body's paragraphs in order."""
-    known = {loose for title in page_titles if len(loose := titles.loose(title)) > 8}
+    known = {loose for title in page_titles if len(loose := titles.loose(title)) > _MIN_TITLE}
     kept = [line for line in map(str.strip, lines) if line]
-    kept = _without_foot(_without_head(kept, known))
-    kept = [line for line in kept if not _is_teaser(line)] or kept
+    kept = _without_foot(_without_section(_without_head(kept, known)))
+    kept = [line for line in kept if not _starts(line, "line", _MAX_LINE)] or kept
     return _without_repeats(kept)
 
 
-def _is_teaser(line: str) -> bool:
-    return len(line) < _MAX_TEASER and bool(_TEASER.match(line.removeprefix(HEADING)))
+def _is_sentence(line: str) -> bool:
+    return len(line) >= _MIN_SENTENCE and bool(_SENTENCE_END.search(line))
 
 
 def _without_head(lines: list[str], known: set[str]) -> list[str]:
-    """Cut the headline where it is repeated, and the date and byline above the body."""
-    for place, line in enumerate(lines[:4]):
+    """Cut the headline where it is repeated, and buttons, date and byline above the body."""
+    for place, line in enumerate(lines[:_HEAD_LINES]):
         if len(lines) > place + 1 and titles.loose(line) in known:
             lines = lines[place + 1 :]
             break
-    start = 0
-    while start < min(8, len(lines) - 1) and _is_head(lines[start], known):
-        start += 1
-    return lines[start:]
+        if _is_sentence(line):
+            break
+    first = next((i for i, line in enumerate(lines[:_HEAD_LINES]) if _is_sentence(line)), 0)
+    kept = [line for line in lines[:first] if not _is_head(line, known)]
+    return kept + lines[first:]
 
 
 def _is_head(line: str, known: set[str]) -> bool:
     if len(line) > _MAX_HEAD:
         return False
-    short = len(line) < 90 and (_DATE_LINE.match(line) or _BYLINE.match(line))
-    return bool(short) or titles.loose(line) in known
+    if len(line) < _MAX_BYLINE and (_DATE_LINE.match(line) or _BYLINE.match(line)):
+        return True
+    return titles.loose(line) in known or _starts(line, "head", _MAX_HEAD)
+
+
+def _without_section(lines: list[str]) -> list[str]:
+    """Cut what begins with the heading of other articles or comments.
+
+    Up to the next long sentence: such a box also stands in the middle of a body.
+    """
+    kept, place = lines[:_MIN_LEFT], _MIN_LEFT
+    while place < len(lines):
+        if _starts(lines[place], "section", _MAX_SECTION) and not _is_sentence(lines[place]):
+            place += 1
+            while place < len(lines) and not _is_paragraph(lines[place]):
+                place += 1
+        else:
+            kept.append(lines[place])
+            place += 1
+    return kept
+
+
+def _is_paragraph(line: str) -> bool:
+    return len(line) >= _MIN_PARAGRAPH and _is_sentence(line)
 
 
 def _without_foot(lines: list[str]) -> list[str]:
     end = len(lines)
-    while end > 2 and _is_foot(lines[end - 1]):
+    while end > _MIN_LEFT and _is_foot(lines[end - 1]):
         end -= 1
     return lines[:end]
 
 
 def _is_foot(line: str) -> bool:
-    if len(line) > _MAX_FOOT:
-        return False
-    if line.startswith(HEADING) or _is_teaser(line) or _FOOT.search(line):
+    if line.startswith(HEADING) or _starts(line, "line", _MAX_LINE):
         return True
-    return len(line) < 60 and bool(_DATE_LINE.match(line))
+    if len(line) > _MAX_LINE:
+        return False
+    words = f" {' '.join(arabic.tokens(line))} "
+    if any(f" {phrase}" in words for phrase in _phrases("tail")):
+        return True
+    return len(line) < _MAX_DATE and bool(_DATE_LINE.match(line))
+
+
+def _starts(line: str, place: str, longest: int) -> bool:
+    if len(line) > longest:
+        return False
+    words = f"{' '.join(arabic.tokens(line))} "
+    return words.startswith(_phrases(place))
+
+
+@cache
+def _phrases(place: str) -> tuple[str, ...]:
+    """Return the phrases of all languages for one place, as the words of a line are written."""
+    languages = lexicon.load("cleaning").values()
+    phrases = {
+        " ".join(arabic.tokens(phrase)) for words in languages for phrase in words.get(place, [])
+    }
+    end = "" if place == "tail" else " "
+    return tuple(sorted(f"{phrase}{end}" for phrase in phrases))
 
 
 def _without_repeats(lines: list[str]) -> list[str]:
+    """Cut a sentence that stands twice; what stands more often is a refrain."""
+    counts = Counter(map(titles.loose, filter(_is_sentence, lines)))
     seen: set[str] = set()
     kept = []
     for line in lines:
         loose = titles.loose(line)
-        if len(loose) > 25 and loose in seen:
+        if counts[loose] == _TWICE and loose in seen:
             continue
         seen.add(loose)
         kept.append(line)

@@ -149,7 +149,7 @@ def _lines(root: HtmlElement) -> list[str]:
     """Return the paragraphs that trafilatura takes for the body."""
     _mark(root)
     try:
-        document = bare_extraction(root, fast=True, include_comments=False)
+        document = bare_extraction(root, fast=True, favor_recall=True, include_comments=False)
     except RecursionError:  # elements nested deeper than Python goes
         return [line for element in root.iter("p") if (line := tree.text_of(element))]
     text: str = getattr(document, "text", None) or ""
