@@ -35,6 +35,16 @@ def warm() -> None:
 
 def extract(page: RawPage, max_body_bytes: int = 20 * MIB) -> Extraction | Rejection:
     """Return what the page says, or why it is refused."""
+    text = _text(page, max_body_bytes)
+    if isinstance(text, Rejection):
+        return text
+    extraction = _read(text, page)
+    if isinstance(extraction, Rejection):
+        return extraction
+    return _too_short(extraction) or extraction
+
+
+def _text(page: RawPage, max_body_bytes: int) -> str | Rejection:
     refused = _refuse(page, max_body_bytes)
     if refused:
         return refused
@@ -43,16 +53,18 @@ def extract(page: RawPage, max_body_bytes: int = 20 * MIB) -> Extraction | Rejec
         return decoded
     if not decoded.text.strip():
         return Rejection(reason="empty_body", detail="white space only")
-    if _is_plain(page, decoded.text):
-        extraction = _document(decoded.text.splitlines())
-        return _too_short(extraction) or extraction
     if decoded.text.count("<") > _MAX_TAGS:
         return Rejection(reason="too_large", detail=f"more than {_MAX_TAGS} tags")
-    root = tree.parse(decoded.text)
+    return decoded.text
+
+
+def _read(text: str, page: RawPage) -> Extraction | Rejection:
+    if _is_plain(page, text):
+        return _document(text.splitlines())
+    root = tree.parse(text)
     if root is None:
         return Rejection(reason="no_text", detail="no element in it")
-    extraction = _document(_lines_in(root)) if _was_text(decoded.text) else _page(root, page)
-    return _too_short(extraction) or extraction
+    return _document(_lines_in(root)) if _was_text(text) else _page(root, page)
 
 
 def _refuse(page: RawPage, max_body_bytes: int) -> Rejection | None:

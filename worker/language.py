@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from functools import cache
 
+from worker import lexicon
+
 _SAMPLE = 2000
 # Letters that only one language of a script has tell it apart, in this order.
 _ARABIC_SCRIPT = (
@@ -24,6 +26,9 @@ _SCRIPTS = (
     ("hy", re.compile("[\u0530-\u058f]")),
     ("ka", re.compile("[\u10a0-\u10ff]")),
 )
+_CONFIRMED = 0.15
+_MACRO = {"nb": "no", "nn": "no", "bs": "hr"}
+_WORD = re.compile(r"\w+")
 _MANY = 0.3
 _SOME = 0.1
 
@@ -31,6 +36,7 @@ _SOME = 0.1
 def warm() -> None:
     """Load the language model (about a second, 100 MB) before workers fork."""
     _classifier()
+    _stopwords()
 
 
 def identify(text: str, declared: str | None) -> str | None:
@@ -47,8 +53,10 @@ def identify(text: str, declared: str | None) -> str | None:
         share = len(script.findall(sample)) / letters
         if share > (_SOME if language == "ja" else _MANY):
             return _of_arabic_script(sample, letters) if language == "ar" else language
-    code, _ = _classifier()(sample)
     stated = primary(declared)
+    if stated and _reads_as(sample, stated):
+        return stated
+    code, _ = _classifier()(sample)
     return stated if stated and _same(stated, code) else code
 
 
@@ -63,6 +71,24 @@ def _of_arabic_script(sample: str, letters: int) -> str:
         if sum(sample.count(letter) for letter in own) * 50 > letters:
             return language
     return "ar"
+
+
+def _reads_as(sample: str, language: str) -> bool:
+    """Tell whether the frequent words of a language confirm it: 2 ms cheaper than the model."""
+    words = _WORD.findall(sample.casefold())
+    own = _stopwords().get(_MACRO.get(language, language))
+    if not own or not words:
+        return False
+    counts = {
+        name: sum(map(frequent.__contains__, words)) for name, frequent in _stopwords().items()
+    }
+    count = sum(map(own.__contains__, words))
+    return count >= len(words) * _CONFIRMED and count == max(counts.values())
+
+
+@cache
+def _stopwords() -> dict[str, frozenset[str]]:
+    return {name: frozenset(words.split()) for name, words in lexicon.load("stopwords").items()}
 
 
 def _same(one: str, other: str) -> bool:
