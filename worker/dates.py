@@ -26,7 +26,8 @@ class Instant:
 
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _CLOCK = re.compile(
-    r"(?<![\d:.])(?P<hour>[01]?\d|2[0-4])(?:[:٫]|h|\s?:\s?)(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
+    r"(?<![\d:.])(?P<hour>[01]?\d|2[0-4])(?:[:٫h]|\s?:\s?)(?P<minute>[0-5]\d)"
+    r"(?::(?P<second>[0-5]\d))?"
     r"(?:[.,]\d+)?\s*(?P<half>[ap]\.?m\b|[صم](?!\w)|صباح|مساء|ظهر)?",
     re.IGNORECASE,
 )
@@ -53,7 +54,8 @@ _FORMS = (
     # 2023 Sep 3, 2023. szeptember 3.
     re.compile(rf"(?<!\d){_YEAR}[\s.,]+(?P<name>[^\W\d_]{{2,}})\.?\s+(?P<day>\d\d?)(?!\d)"),
     re.compile(
-        rf"(?<!\d)(?P<first>\d\d?)\s?(?P<mark>[-/.])\s?(?P<second>\d\d?)\s?[-/.]\s?{_YEAR}(?!\d)"
+        r"(?<!\d)(?P<first>\d\d?)\s?(?P<mark>[-/.])\s?(?P<second>\d\d?)\s?[-/.]\s?"
+        rf"{_YEAR}(?!\d)"
     ),
 )
 _EARLIEST_YEAR = 1990
@@ -184,13 +186,17 @@ def _cities() -> dict[str, str]:
     return {arabic.normalize(name): zone for zone, names in cities.items() for name in names}
 
 
+def zone_named(name: str | None) -> tzinfo | None:
+    """Return the zone of that name (`Asia/Riyadh`), or None where there is none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
 def zone_of_city(text: str) -> tzinfo | None:
     """Return the zone of the city that stands in `text`, such as "11:14 دمشق"."""
     for word in arabic.tokens(text):
-        zone = _cities().get(word)
-        if zone:
-            try:
-                return ZoneInfo(zone)
-            except ZoneInfoNotFoundError:  # a system without the time zone database
-                return None
+        if name := _cities().get(word):
+            return zone_named(name)
     return None

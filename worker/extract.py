@@ -126,7 +126,7 @@ def _document(lines: list[str]) -> Extraction:
 
 
 def _page(root: HtmlElement, page: RawPage) -> Extraction:
-    found = fields.read(root, page.url, page.fetched_at)
+    found = fields.read(root, page.url, page.fetched_at, page.time_zone)
     text = "\n\n".join(clean.clean(_lines(root), found.titles))
     identified = language.identify(text or found.title or "", found.language)
     title, witnesses = found.title, dict(found.witnesses)

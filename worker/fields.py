@@ -39,11 +39,19 @@ class Fields:
     witnesses: dict[str, str] = field(default_factory=dict)
 
 
-def read(root: HtmlElement, url: str | None = None, latest: datetime | None = None) -> Fields:
-    """Return the fields of a page; a date after `latest`, when it was fetched, is not believed."""
+def read(
+    root: HtmlElement,
+    url: str | None = None,
+    latest: datetime | None = None,
+    time_zone: str | None = None,
+) -> Fields:
+    """Return the fields of a page; a date after `latest`, when it was fetched, is not believed.
+
+    `time_zone` is that of the source, for times on the page that name none.
+    """
     metas, nodes = tree.metas(root), jsonld.articles(root)
     declared = _language(root, metas)
-    reading = published.Reading(language=declared, latest=latest)
+    reading = published.Reading(dates.zone_named(time_zone), declared, latest)
     site_name = _site_name(nodes, metas)
     site = titles.Site(site_name[1] if site_name else None, _host(url))
     candidates = titles.candidates(root, nodes, metas, site)

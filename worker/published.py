@@ -35,7 +35,7 @@ class Reading:
 
     def parse(self, witness: str, written: str) -> Dated | None:
         """Return the date, unless it lies after the page was fetched."""
-        instant = dates.parse(written, self.zone or dates.zone_of_city(written), self.language)
+        instant = dates.parse(written, dates.zone_of_city(written) or self.zone, self.language)
         if instant is None or (self.latest and instant.at > self.latest + timedelta(days=1)):
             return None
         return Dated(instant, witness, squeeze(written))

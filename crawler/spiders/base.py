@@ -96,6 +96,7 @@ class FrontierSpider(Spider):
             status=response.status,
             headers=_kept(response),
             source=link.source,
+            time_zone=self.context.sources[link.source].time_zone,
             feed_url=link.feed_url,
             feed_title=link.title,
             feed_published_at=link.published_at,

@@ -51,6 +51,8 @@ def up(context: typer.Context) -> None:
                 spawn(session, stack, name)
             console.print(f"Rasid runs; logs are in {stack.log('worker').parent}. Ctrl-C stops it.")
             console.print("In another terminal: rasid status, rasid articles, rasid import PATH")
+            if session.stack:
+                console.print(f"Postgres: {session.database_url}")
             while True:
                 ended = stack.wait()
                 if ended:

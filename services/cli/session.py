@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.local import Stack, attach, start
 from services.shared import settings as settings_module
-from services.shared.errors import RasidError
+from services.shared.errors import LocalServersError, RasidError
 from services.shared.settings import Settings
 from services.storage.migrate import migrate
 
@@ -25,7 +25,7 @@ class Session:
 
 
 @contextmanager
-def servers(settings: Settings, *, redis: bool = True, durable: bool = True) -> Iterator[Session]:
+def servers(settings: Settings, *, redis: bool = True) -> Iterator[Session]:
     """Give the addresses of the servers, for the time of the block.
 
     DATABASE_URL and REDIS_URL where they are set; else those of a `rasid` that runs with this
@@ -53,7 +53,15 @@ def servers(settings: Settings, *, redis: bool = True, durable: bool = True) -> 
     if running := attach(settings.state_dir):
         yield Session(_with_addresses(settings, running))
         return
-    with start(settings.state_dir, durable=durable) as stack:
+    try:
+        stack = start(settings.state_dir)
+    except LocalServersError:
+        # Another rasid may have been starting just now.
+        if running := attach(settings.state_dir):
+            yield Session(_with_addresses(settings, running))
+            return
+        raise
+    with stack:
         migrate(stack.database_url)
         yield Session(_with_addresses(settings, stack), stack)
 

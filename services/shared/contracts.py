@@ -76,6 +76,8 @@ class RawPage:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Name of the source in `sources.yaml`.
     source: str | None = None
+    #: The source's time zone (`Asia/Riyadh`), for times on the page that name none.
+    time_zone: str | None = None
     feed_url: str | None = None
     #: What the feed said of this link: the last witness for these fields.
     feed_title: str | None = None
@@ -193,6 +195,7 @@ def encode_header(page: RawPage) -> bytes:
             "status": page.status,
             "headers": dict(page.headers),
             "source": page.source,
+            "time_zone": page.time_zone,
             "feed_url": page.feed_url,
             "feed_title": page.feed_title,
             "feed_published_at": page.feed_published_at and page.feed_published_at.isoformat(),

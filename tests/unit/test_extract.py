@@ -1,6 +1,7 @@
 """Promises of worker.extract: rejections, robustness and what each kind of page gives."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -168,3 +169,19 @@ def test_warm_can_run_twice() -> None:
     start = time.process_time()
     warm()
     assert time.process_time() - start < 1
+
+
+def test_time_zone_of_the_source() -> None:
+    """A time without a zone is read in the source's zone; one that names a zone in its own."""
+    body = "".join(
+        f"<p>The council met for the {n}th time on the new bridge today.</p>" for n in range(9)
+    )
+
+    def published(stated: str) -> datetime | None:
+        html = f"<meta property=article:published_time content='{stated}'><h1>T</h1>{body}"
+        page = RawPage(body=html.encode(), origin="test", time_zone="Asia/Riyadh")
+        found = extract(page)
+        return found.published_at if isinstance(found, Extraction) else None
+
+    assert published("2026-01-02T12:00:00") == datetime(2026, 1, 2, 9, tzinfo=UTC)
+    assert published("2026-01-02T12:00:00Z") == datetime(2026, 1, 2, 12, tzinfo=UTC)
