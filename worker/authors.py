@@ -21,8 +21,8 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _BY_LINE = re.compile(
-    r"^\W*(?:(?:written|reported|posted|authored|story|article|words|guide) )?(?:by|von|par|por|بقلم|كتبت?"
-    r"|إعداد)(?:\s*[:：]\s*|\s+)(?=[^\W\d_])",
+    r"^\W*(?:(?:written|reported|posted|authored|story|article|words|guide) )?"
+    r"(?:by|von|par|por|بقلم|كتبت?|إعداد)(?:\s*[:：]\s*|\s+)(?=[^\W\d_])",
     re.IGNORECASE,
 )
 _BETWEEN_NAMES = re.compile(

@@ -1,4 +1,4 @@
-"""The paragraphs an extractor took go in; the article's own, without what stands around it, come out.
+"""The paragraphs an extractor took go in; the article's own, without what is around, come out.
 
 By position and shape first: a phrase of the lexicon removes only a short line in the place that it
 is known from, never a sentence of the body. Headings are marked with `## `.
@@ -14,7 +14,10 @@ from worker import lexicon, titles
 
 HEADING = "## "
 
-_DATE = r"(?:\d{1,2}[:h]\d{2}|\d{4}[-/.年]\s?\d{1,2}|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}|(?:19|20)\d\d)"
+_DATE = (
+    r"(?:\d{1,2}[:h]\d{2}|\d{4}[-/.年]\s?\d{1,2}"
+    r"|\d{1,2}[./-]\s?\d{1,2}[./-]\s?\d{2,4}|(?:19|20)\d\d)"
+)
 _DATE_LINE = re.compile(rf"^.{{0,45}}{_DATE}.{{0,30}}$")
 _BYLINE = re.compile(
     r"^\W*(?:by|von|par|por|di|av|af|door|autor(?:in)?|text|kirjoittaja|przez|كتبت?|بقلم|إعداد|حوار"
@@ -99,7 +102,9 @@ def _is_foot(line: str) -> bool:
     if len(line) > _MAX_LINE:
         return False
     words = f" {' '.join(arabic.tokens(line))} "
-    if any(f" {phrase}" in words for phrase in _phrases("tail")):
+    found = sum(f" {phrase}" in words for phrase in _phrases("tail"))
+    # One such word may stand in a sentence of the body, two hardly.
+    if found > (1 if _is_sentence(line) else 0):
         return True
     return len(line) < _MAX_DATE and bool(_DATE_LINE.match(line))
 
@@ -108,7 +113,12 @@ def _starts(line: str, place: str, longest: int) -> bool:
     if len(line) > longest:
         return False
     words = f"{' '.join(arabic.tokens(line))} "
-    return words.startswith(_phrases(place))
+    if not words.startswith(_phrases(place)):
+        return False
+    # A sentence may begin with one such word ("Advertisement revenue fell"), hardly with two.
+    return not _is_sentence(line) or any(
+        words.startswith(phrase) for phrase in _phrases(place) if " " in phrase.strip()
+    )
 
 
 @cache

@@ -81,7 +81,7 @@ def parse(written: str, zone: tzinfo | None = None, language: str | None = None)
 
 
 def stands_alone(written: str) -> bool:
-    """Tell a line that is a date, with at most a few words around it, from one that mentions one."""
+    """Tell a line that is a date, with a few words around it at most, from one that has one."""
     text = arabic.digits(written.strip())
     for form in _FORMS:
         match = form.search(text)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from lxml.html import HtmlElement
@@ -77,7 +77,9 @@ def candidates(
     raw_meta = [metas[name] for name in _META if name in metas]
     reference = {word for text in (title, *raw_meta) for word in words(text)}
     headings = [heading for e in root.iter("h1") if (heading := tree.text_of(e))]
-    headings = [heading for heading in headings if not _is_site(heading, title)]
+    named = next((heading for heading in headings if _is_site(heading, title)), None)
+    if named:
+        headings, site = [h for h in headings if h != named], replace(site, name=named)
     if headings:
         best = max(headings, key=lambda heading: overlap(heading, reference))
         if not reference or overlap(best, reference) > 0:

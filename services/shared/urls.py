@@ -33,7 +33,8 @@ _NON_ASCII_RUN = re.compile("[A-Za-z]?(?:%[89A-F][0-9A-F])+")
 #: Parameters that only say how the reader came here.
 _TRACKING = re.compile(
     r"""(?ix) ^\??(?:
-      utm(?:_.*)? | mtm_.* | matomo_.* | piwik_.* | pk_(?:campaign|kwd|keyword|source|medium|content)
+      utm(?:_.*)? | mtm_.* | matomo_.* | piwik_.*
+    | pk_(?:campaign|kwd|keyword|source|medium|content)
     | (?:fb|g|d|y|ys|tw|tt|gb|wb)(?:clid|raid) | msclkid | gclsrc
     | gad_(?:source|campaign(?:id)?)
     | ga_.* | _ga | _gl | gs_l | usqp | srsltid | aoh | amp_(?:gsa|js_v|lite|markup) | _x_tr_.*
