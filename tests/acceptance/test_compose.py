@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.compose_project import IMAGE, ROOT, Project, docker, engine_answers, until
+from tests.acceptance.compose_project import (
+    IMAGE,
+    NAME,
+    ROOT,
+    Project,
+    docker,
+    engine_answers,
+    until,
+)
 
 STORES = ("postgres", "redis-broker", "redis-bodies")
 PROCESSES = ("crawler", "reconciler", "worker")
@@ -127,7 +135,8 @@ def test_a_container_has_no_rights(project: Project, service: str) -> None:
         *("exec", "-T", service, "sh", "-c"),
         "id -u; touch /rasid 2>&1; grep -E '^(CapEff|NoNewPrivs)' /proc/1/status",
     ).splitlines()
-    host = project.containers()[f"{service}-1"]["HostConfig"]
+    container = project.containers()[f"{service}-1"]
+    host = container["HostConfig"]
 
     assert seen[0] != "0"
     assert "Read-only file system" in seen[1]
@@ -135,6 +144,7 @@ def test_a_container_has_no_rights(project: Project, service: str) -> None:
     assert not host["PortBindings"]
     assert host["Memory"] > 0
     assert host["PidsLimit"] > 0
+    assert all(m["Name"].startswith(NAME) for m in container["Mounts"] if m["Type"] == "volume")
     assert host["LogConfig"]["Config"]["max-size"]
 
 
