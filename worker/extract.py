@@ -4,6 +4,8 @@ Pure: no file, no network, no clock. The only module that calls trafilatura, whi
 the fields, and what of the text is the article, are ours.
 """
 
+import dataclasses
+
 from lxml.html import HtmlElement
 from trafilatura import bare_extraction
 
@@ -64,7 +66,9 @@ def _read(text: str, page: RawPage) -> Extraction | Rejection:
     root = tree.parse(text)
     if root is None:
         return Rejection(reason="no_text", detail="no element in it")
-    return _document(_lines_in(root)) if _was_text(text) else _page(root, page)
+    if _was_text(text):
+        return _document(_lines_in(root))
+    return _bare(root, text, page) if tree.is_bare(root) else _page(root, page)
 
 
 def _refuse(page: RawPage, max_body_bytes: int) -> Rejection | None:
@@ -122,6 +126,19 @@ def _document(lines: list[str]) -> Extraction:
     )
 
 
+def _bare(root: HtmlElement, text: str, page: RawPage) -> Extraction:
+    """Read a page without structure by its lines, and let its head add what they do not say."""
+    by_head, by_lines = _page(root, page), _document(tree.lines(text))
+    if by_head.witnesses.get("title") == "json_ld" or len(by_lines.text) < len(by_head.text) / 2:
+        return by_head
+    stated = {
+        field.name: getattr(by_lines, field.name) or getattr(by_head, field.name)
+        for field in dataclasses.fields(Extraction)
+    }
+    witnesses = {**by_head.witnesses, **by_lines.witnesses}
+    return Extraction(**{**stated, "witnesses": witnesses})
+
+
 # --- Pages ---
 
 
@@ -159,6 +176,7 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
 
 def _lines(root: HtmlElement) -> list[str]:
     """Return the paragraphs that trafilatura takes for the body."""
+    tree.open_layout_tables(root)
     _mark(root)
     try:
         document = bare_extraction(root, fast=True, favor_recall=True, include_comments=False)

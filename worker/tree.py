@@ -5,7 +5,7 @@ Every later stage reads this tree: a page is parsed once.
 
 import html
 import re
-from collections.abc import Iterator
+from itertools import islice
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
@@ -33,6 +33,8 @@ _BLOCK_TAG = re.compile(
 )
 _UNSEEN = re.compile(r"<(script|style|svg|template)\b[^<]*<", re.IGNORECASE)
 _TAG = re.compile("<[^<>]{0,2000}>")
+_BEFORE_BODY = re.compile(r"^.{0,50000}?<body\b[^<>]{0,2000}>", re.IGNORECASE | re.DOTALL)
+_MANY_LINKS, _MANY_PARAGRAPHS = 4, 2
 # libxml2 stops reading at 2,048 levels; no page that people see comes near.
 _MAX_DEPTH_MESSAGE = "Excessive depth"
 
@@ -81,6 +83,29 @@ def first(found: dict[str, str], names: list[str]) -> str | None:
     return next((found[name] for name in names if name in found), None)
 
 
+def lines(markup: str) -> list[str]:
+    """Return the lines that a reader sees of markup without its structure."""
+    body = _BEFORE_BODY.sub("", _UNSEEN.sub("<", markup), count=1)
+    broken = _TAG.sub("", _BLOCK_TAG.sub("\n", body))
+    return [html.unescape(line) for line in map(str.strip, broken.splitlines()) if line]
+
+
+def is_bare(root: HtmlElement) -> bool:
+    """Tell a page whose markup says nothing: no headings, sections or links to go by."""
+    if next(root.iter("h1", "h2", "h3", "article", "main", "nav", "header"), None) is not None:
+        return False
+    return sum(1 for _ in islice(root.iter("a"), _MANY_LINKS)) < _MANY_LINKS
+
+
+def open_layout_tables(root: HtmlElement) -> None:
+    """Make the tables that only place text on the page into plain blocks."""
+    for cell in list(root.iter("td")):
+        if len(cell.findall("p")) < _MANY_PARAGRAPHS:
+            continue
+        for element in (cell, *cell.iterancestors("table", "tbody", "tr", "td")):
+            element.tag = "div"
+
+
 def _with_bounded_tags(markup: str) -> str:
     """Leave out attributes past the 400th of a tag: the parser's time grows with their square."""
     pieces = markup.split("<")
@@ -107,13 +132,6 @@ def _nested_tables(root: HtmlElement) -> bool:
 
 def _lines_as_paragraphs(text: str) -> HtmlElement | None:
     root = etree.fromstring("<html><head/><body/></html>", parser=HTMLParser())
-    for line in _lines(text):
+    for line in lines(text):
         etree.SubElement(root[1], "p").text = line
     return root if len(root[1]) else None
-
-
-def _lines(text: str) -> Iterator[str]:
-    unseen_gone = _UNSEEN.sub("<", text)
-    for line in _TAG.sub("", _BLOCK_TAG.sub("\n", unseen_gone)).splitlines():
-        if line.strip():
-            yield html.unescape(line.strip())
