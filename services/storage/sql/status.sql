@@ -17,7 +17,7 @@ select state, coalesce(reason, ''), count(*)::int
 from rasid.links group by 1, 2 order by 1, 3 desc, 2;
 
 -- name: feeds
-select source, url, errors_count, coalesce(last_error, ''), last_fetched_at
+select source, url, errors_count, coalesce(nullif(last_error, ''), last_outcome, ''), last_fetched_at
 from rasid.feeds where enabled order by errors_count desc, source, url;
 
 -- name: refusals
