@@ -5,13 +5,14 @@ the fields, and what of the text is the article, are ours.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 from lxml.html import HtmlElement
 from trafilatura import bare_extraction
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, dates, fields, language, plain, tree
+from worker import clean, dates, fields, language, places, plain, tree
 from worker.decode import decode
 
 #: Stored with each article version; count up when the same page gives another extraction.
@@ -20,6 +21,8 @@ EXTRACTOR_VERSION = 1
 _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
 _MAX_TAGS = 250_000
+#: Where the body is split, an answer shorter than this share of it is only a part.
+_COVERED = 0.75
 _TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
 # trafilatura deletes the zero-width non-joiner, which glues Persian words together, and does not
 # mark headings in plain text: both travel through it as printable characters that no page has.
@@ -175,9 +178,26 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
 
 
 def _lines(root: HtmlElement) -> list[str]:
-    """Return the paragraphs that trafilatura takes for the body."""
+    """Return the paragraphs that are the body, and what was not told from it."""
     tree.open_layout_tables(root)
     _mark(root)
+    lines = _body(root)
+    split = places.split_body(root)
+    if not split or _length(lines) >= _COVERED * _length(map(tree.text_of, split)):
+        return lines
+    places.join(split)
+    return max(_body(root), lines, key=_length)
+
+
+def _length(lines: Iterable[str]) -> int:
+    return sum(map(len, lines))
+
+
+def _body(root: HtmlElement) -> list[str]:
+    """Return the paragraphs that trafilatura takes for the body.
+
+    Its mode for recall: what it takes too much, `clean` cuts by place and shape.
+    """
     try:
         document = bare_extraction(root, fast=True, favor_recall=True, include_comments=False)
     except RecursionError:  # elements nested deeper than Python goes
