@@ -12,7 +12,7 @@ from trafilatura import bare_extraction
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, dates, fields, language, places, plain, tree
+from worker import clean, dates, fields, language, places, plain, refusals, tree
 from worker.decode import decode
 
 #: Stored with each article version; count up when the same page gives another extraction.
@@ -46,7 +46,8 @@ def extract(page: RawPage, max_body_bytes: int = 20 * MIB) -> Extraction | Rejec
     extraction = _read(text, page)
     if isinstance(extraction, Rejection):
         return extraction
-    return _too_short(extraction) or extraction
+    refused = refusals.refuse(extraction.title, extraction.text)
+    return refused or _too_short(extraction) or extraction
 
 
 def _text(page: RawPage, max_body_bytes: int) -> str | Rejection:

@@ -162,7 +162,7 @@ def _date(head: Sequence[str]) -> tuple[dates.Instant, str] | None:
     for line in head:
         if len(line) > _MAX_DATE_LINE or not dates.stands_alone(line):
             continue
-        found = dates.parse(line, dates.zone_of_city(line), "ar")
+        found = dates.parse(line, dates.zone_of_city(line))
         if found:
             return found, line
     return None

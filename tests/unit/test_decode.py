@@ -100,10 +100,10 @@ def test_nul_and_unknown_bytes_do_not_end_the_text() -> None:
         b"\x89PNG\r\n\x1a\n" + bytes(200),
         b"%PDF-1.7\n" + b"text " * 50,
         b"\x7fELF" + bytes(range(256)),
-    ]
-    + [b"PK\3\4" + b"x" * 100, b"\xff\xd8\xff\xe0" + b"y" * 99, bytes(range(256)) * 40]
-    + [b"\x1f\x8b\x08" + b"z" * 99, b"RIFF1234WEBP", b"1234ftypmp42", b"\0" * 500]
-    + [b'<?xml version="1.0"?>\n<rss version="2.0"><channel/></rss>', b"<urlset></urlset>"],
+        *(b"PK\3\4" + b"x" * 100, b"\xff\xd8\xff\xe0" + b"y" * 99, bytes(range(256)) * 40),
+        *(b"\x1f\x8b\x08" + b"z" * 99, b"RIFF1234WEBP", b"1234ftypmp42", b"\0" * 500),
+        *(b'<?xml version="1.0"?>\n<rss version="2.0"><channel/></rss>', b"<urlset></urlset>"),
+    ],
 )
 def test_what_is_no_page_is_an_unsupported_type(body: bytes) -> None:
     """Images, archives, programs and feeds are told by their bytes, not by their names."""
