@@ -297,6 +297,7 @@ def test_the_store_and_the_queue_may_go_away(settings: Settings, stack: Stack) -
         name = (settings.database_url or "").split("/")[-1].split("?")[0]
         with crawling(settings, [demo_source(site, delay_s=0.15)]) as (_, results):
             wait_until(lambda: len(site.requests) > 4)
+            limit = str(bodies.config_get("maxmemory")["maxmemory"])
             bodies.config_set("maxmemory", 1000)
             try:
                 for _ in range(10):
@@ -306,7 +307,7 @@ def test_the_store_and_the_queue_may_go_away(settings: Settings, stack: Stack) -
                     )
                     time.sleep(0.1)
             finally:
-                bodies.config_set("maxmemory", 0)
+                bodies.config_set("maxmemory", limit)
             assert results.poll(60)
             ended = results.recv()
             assert isinstance(ended, Summary), ended

@@ -88,7 +88,7 @@ def test_a_date_line_is_told_from_a_sentence() -> None:
     assert not dates.stands_alone("no date at all")
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)), st.integers(-56, 56))  # noqa: DTZ001
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2098, 12, 31)), st.integers(-56, 56))  # noqa: DTZ001
 def test_iso_dates_are_read_exactly(at: datetime, quarters: int) -> None:
     """What a machine wrote comes back to the second, with its offset."""
     at = at.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=15 * quarters)))
