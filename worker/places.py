@@ -15,7 +15,7 @@ from worker.tree import squeeze, text_of
 
 _ELSEWHERE = re.compile(
     r"comment|related|sidebar|widget|footer|recent|popular|trending|more-|teaser|read-?next"
-    r"|recommend|copyright|(?<![a-z])nav|menu|ticker|breaking|current|today|weather|calendar",
+    r"|recommend|copyright|(?<![a-z])nav(?:bar|igation|-)|menu|ticker|breaking|current|today|weather|calendar",
     re.IGNORECASE,
 )
 ELSEWHERE_TAGS = frozenset({"nav", "footer", "script", "style", "head", "select", "noscript"})

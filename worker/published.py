@@ -138,21 +138,35 @@ def _beside_headline(
     """Return the date in a short line near the headline, or in one that is labelled as a date."""
     around, candidates = places.around(headline), list(_short_texts(root, headline))
     headline_place = next((place for place, e, _ in candidates if e is headline), None)
-    best: tuple[int, Dated] | None = None
+    near: list[tuple[int, Dated]] = []
+    far: list[Dated] = []
     for place, element, text in candidates:
+        date = _standing_alone(element, text, around, reading)
+        if date is None:
+            continue
         labelled = bool(_LABEL.search(_labels(element)))
         distance = _FAR if headline_place is None else place - headline_place
-        near = -_NEAR_BEFORE <= distance <= _NEAR_AFTER
-        if not (labelled or near) or _MODIFIED_WORDS.search(text + _before(element)):
-            continue
-        if not dates.stands_alone(text) or places.is_elsewhere(element, around):
-            continue
-        date = reading.parse("visible", text)
-        # Below the headline before above it, near before far, labelled before bare.
-        rank = abs(distance) + (0 if distance >= 0 else _NEAR_AFTER) + (0 if labelled else 10)
-        if date and (best is None or rank < best[0]):
-            best = rank, date
-    return best[1] if best else None
+        if -_NEAR_BEFORE <= distance <= _NEAR_AFTER:
+            # Below the headline before above it, near before far, labelled before bare.
+            above = 0 if distance >= 0 else _NEAR_AFTER
+            near.append((abs(distance) + above + (0 if labelled else 10), date))
+        elif labelled:
+            far.append(date)
+    if near:
+        return min(near, key=lambda ranked: ranked[0])[1]
+    # Several dates far from the headline are those of other articles.
+    return far[0] if len({date.instant.at.date() for date in far}) == 1 else None
+
+
+def _standing_alone(
+    element: HtmlElement, text: str, around: set[HtmlElement], reading: Reading
+) -> Dated | None:
+    """Return the date of a line that is one, unless it is of a change or of something else."""
+    if not dates.stands_alone(text) or _MODIFIED_WORDS.search(text + _before(element)):
+        return None
+    if places.is_elsewhere(element, around):
+        return None
+    return reading.parse("visible", text)
 
 
 def _short_texts(
