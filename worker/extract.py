@@ -12,7 +12,7 @@ from trafilatura import bare_extraction
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, dates, fields, language, places, plain, refusals, tree
+from worker import clean, dates, fields, language, places, plain, refusals, titles, tree
 from worker.decode import decode
 
 #: Stored with each article version; count up when the same page gives another extraction.
@@ -148,7 +148,8 @@ def _bare(root: HtmlElement, text: str, page: RawPage) -> Extraction:
 
 def _page(root: HtmlElement, page: RawPage) -> Extraction:
     found = fields.read(root, page.url, page.fetched_at, page.time_zone)
-    text = "\n\n".join(clean.clean(_lines(root), found.titles))
+    captions = places.captions(root)
+    text = "\n\n".join(clean.clean(_without(_lines(root), captions), found.titles))
     identified = language.identify(text or found.title or "", found.language)
     title, witnesses = found.title, dict(found.witnesses)
     if identified:
@@ -174,8 +175,14 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
         description=found.description,
         image_url=found.image_url,
         tags=found.tags,
+        captions=captions,
         witnesses=witnesses,
     )
+
+
+def _without(lines: list[str], captions: tuple[str, ...]) -> list[str]:
+    known = {titles.loose(caption) for caption in captions}
+    return [line for line in lines if titles.loose(line) not in known] if known else lines
 
 
 def _lines(root: HtmlElement) -> list[str]:

@@ -55,6 +55,15 @@ def is_elsewhere(element: HtmlElement, around: set[HtmlElement]) -> bool:
     return False
 
 
+def captions(root: HtmlElement) -> tuple[str, ...]:
+    """Return what stands below the pictures of the article, in order."""
+    held = around(headline(root))
+    found = (
+        text_of(element) for element in root.iter("figcaption") if not is_elsewhere(element, held)
+    )
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
 def split_body(root: HtmlElement) -> list[HtmlElement]:
     """Return the containers of one kind that a body is split into; none where it stands in one.
 

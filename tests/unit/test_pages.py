@@ -33,6 +33,7 @@ def reading(case: str) -> dict[str, Any]:
     return {
         **{name: getattr(read, name) for name in Extraction.__dataclass_fields__},
         "authors": list(read.authors),
+        "captions": list(read.captions),
         "paragraphs": read.text.split("\n\n"),
         "url": article.url,
     }
