@@ -20,7 +20,7 @@ EXTRACTOR_VERSION = 1
 
 _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
-_MAX_TAGS = 250_000
+_MAX_TAGS = 150_000
 #: Where the body is split, an answer shorter than this share of it is only a part.
 _COVERED = 0.75
 _TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
