@@ -195,7 +195,9 @@ create index raw_pages_outcome on rasid.raw_pages (outcome, reason);
 create index raw_pages_article on rasid.raw_pages (article_id);
 create index raw_pages_requested_url on rasid.raw_pages using hash (requested_url);
 create index raw_pages_final_url on rasid.raw_pages using hash (final_url);
-create index raw_pages_origin on rasid.raw_pages using hash (origin);
+-- All pages of a feed share one origin, which a hash index would keep in one endless bucket; an
+-- origin can be longer than an entry of this index.
+create index raw_pages_origin on rasid.raw_pages (left(origin, 200));
 
 -- Raw pages that failed for good. `header` is the queue message without its body, which is in
 -- captures; the row goes when a replay succeeds or someone discards it.

@@ -21,7 +21,10 @@ from rasid.raw_pages as p
 left join rasid.captures as c on c.sha256 = p.capture_sha256
 where p.requested_url = any(%(urls)s)
     or p.final_url = any(%(urls)s)
-    or p.origin = any(%(urls)s)
+    or (
+        left(p.origin, 200) in (select left(url, 200) from unnest(%(urls)s::text[]) as url)
+        and p.origin = any(%(urls)s)
+    )
     or p.article_id in (
         select id from rasid.articles where normalized_url_sha256 = any(%(keys)s)
     )
