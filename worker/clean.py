@@ -7,7 +7,9 @@ is known from, never a sentence of the body. Headings are marked with `## `.
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from services.shared import arabic
 from worker import lexicon, titles
@@ -34,79 +36,146 @@ _HEAD_LINES = 10
 _MIN_LEFT = 2
 
 
+#: Why a line is cut, by what it is or where it stands.
+Reason = Literal[
+    "title",  # the headline again
+    "above_title",
+    "byline",
+    "date",
+    "head",  # a phrase of the lexicon above the body
+    "section",  # the heading of other articles or comments, and what follows it
+    "tail",  # phrases of the lexicon, or a heading, below the body
+    "line",  # a phrase of the lexicon that is cut anywhere
+    "repeat",
+]
+Cuts = dict[int, Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that an extractor took, and why it is not the article's; None where it is."""
+
+    text: str
+    cut: Reason | None = None
+
+
 def clean(lines: Iterable[str], page_titles: Iterable[str]) -> list[str]:
     """Return the body's paragraphs in order."""
+    return [line.text for line in judge(lines, page_titles) if line.cut is None]
+
+
+def judge(lines: Iterable[str], page_titles: Iterable[str]) -> list[Line]:
+    """Return every line that is not empty, in order, with its fate."""
     known = {loose for title in page_titles if len(loose := titles.loose(title)) > _MIN_TITLE}
-    kept = [line for line in map(str.strip, lines) if line]
-    kept = _without_foot(_without_section(_without_head(kept, known)))
-    kept = [line for line in kept if not _starts(line, "line", _MAX_LINE)] or kept
-    return _without_repeats(kept)
+    texts = [line for line in map(str.strip, lines) if line]
+    cuts: Cuts = {}
+    for find in (_titles, _head, _section, _foot, _anywhere, _repeats):
+        left = [place for place in range(len(texts)) if place not in cuts]
+        found = find([texts[place] for place in left], known)
+        cuts |= {left[place]: reason for place, reason in found.items()}
+    return [Line(text, cuts.get(place)) for place, text in enumerate(texts)]
 
 
 def _is_sentence(line: str) -> bool:
     return len(line) >= _MIN_SENTENCE and bool(_SENTENCE_END.search(line))
 
 
-def _without_head(lines: list[str], known: set[str]) -> list[str]:
-    """Cut the headline where it is repeated, and buttons, date and byline above the body."""
+# --- The steps: each finds what to cut in the lines that the steps before it left ---
+
+
+def _titles(lines: list[str], known: set[str]) -> Cuts:
+    """Find the headline where it is repeated, and what stands above it."""
     for place, line in enumerate(lines[:_HEAD_LINES]):
         if len(lines) > place + 1 and titles.loose(line) in known:
-            lines = lines[place + 1 :]
-            break
+            return {**dict.fromkeys(range(place), "above_title"), place: "title"}
         if _is_sentence(line):
             break
+    return {}
+
+
+def _head(lines: list[str], known: set[str]) -> Cuts:
+    """Find buttons, date and byline above the body."""
     first = next((i for i, line in enumerate(lines[:_HEAD_LINES]) if _is_sentence(line)), 0)
-    kept = [line for line in lines[:first] if not _is_head(line, known)]
-    return kept + lines[first:]
+    found = {place: _head_reason(line, known) for place, line in enumerate(lines[:first])}
+    return {place: reason for place, reason in found.items() if reason}
 
 
-def _is_head(line: str, known: set[str]) -> bool:
+def _head_reason(line: str, known: set[str]) -> Reason | None:
     if len(line) > _MAX_HEAD:
-        return False
-    if len(line) < _MAX_BYLINE and (_DATE_LINE.match(line) or _BYLINE.match(line)):
-        return True
-    return titles.loose(line) in known or _starts(line, "head", _MAX_HEAD)
+        return None
+    if len(line) < _MAX_BYLINE and _DATE_LINE.match(line):
+        return "date"
+    if len(line) < _MAX_BYLINE and _BYLINE.match(line):
+        return "byline"
+    if titles.loose(line) in known:
+        return "title"
+    return "head" if _starts(line, "head", _MAX_HEAD) else None
 
 
-def _without_section(lines: list[str]) -> list[str]:
-    """Cut what begins with the heading of other articles or comments.
+def _section(lines: list[str], _: set[str]) -> Cuts:
+    """Find what begins with the heading of other articles or comments.
 
     Up to the next long sentence: such a box also stands in the middle of a body.
     """
-    kept, place = lines[:_MIN_LEFT], _MIN_LEFT
-    while place < len(lines):
-        if _starts(lines[place], "section", _MAX_SECTION) and not _is_sentence(lines[place]):
-            place += 1
-            while place < len(lines) and not _is_paragraph(lines[place]):
-                place += 1
-        else:
-            kept.append(lines[place])
-            place += 1
-    return kept
+    found: Cuts = {}
+    inside = False
+    for place, line in enumerate(lines[_MIN_LEFT:], _MIN_LEFT):
+        opens = _starts(line, "section", _MAX_SECTION) and not _is_sentence(line)
+        inside = opens or (inside and not _is_paragraph(line))
+        if inside:
+            found[place] = "section"
+    return found
 
 
 def _is_paragraph(line: str) -> bool:
     return len(line) >= _MIN_PARAGRAPH and _is_sentence(line)
 
 
-def _without_foot(lines: list[str]) -> list[str]:
-    end = len(lines)
-    while end > _MIN_LEFT and _is_foot(lines[end - 1]):
-        end -= 1
-    return lines[:end]
+def _foot(lines: list[str], _: set[str]) -> Cuts:
+    found: Cuts = {}
+    for place in range(len(lines) - 1, _MIN_LEFT - 1, -1):
+        reason = _foot_reason(lines[place])
+        if reason is None:
+            break
+        found[place] = reason
+    return found
 
 
-def _is_foot(line: str) -> bool:
-    if line.startswith(HEADING) or _starts(line, "line", _MAX_LINE):
-        return True
+def _foot_reason(line: str) -> Reason | None:
+    if line.startswith(HEADING):
+        return "tail"
+    if _starts(line, "line", _MAX_LINE):
+        return "line"
     if len(line) > _MAX_LINE:
-        return False
+        return None
     words = f" {' '.join(arabic.tokens(line))} "
-    found = sum(f" {phrase}" in words for phrase in _phrases("tail"))
+    phrases = sum(f" {phrase}" in words for phrase in _phrases("tail"))
     # One such word may stand in a sentence of the body, two hardly.
-    if found > (1 if _is_sentence(line) else 0):
-        return True
-    return len(line) < _MAX_DATE and bool(_DATE_LINE.match(line))
+    if phrases > (1 if _is_sentence(line) else 0):
+        return "tail"
+    return "date" if len(line) < _MAX_DATE and _DATE_LINE.match(line) else None
+
+
+def _anywhere(lines: list[str], _: set[str]) -> Cuts:
+    found = [place for place, line in enumerate(lines) if _starts(line, "line", _MAX_LINE)]
+    # A page of nothing but such lines is one that the lexicon misreads.
+    return dict.fromkeys(found, "line") if len(found) < len(lines) else {}
+
+
+def _repeats(lines: list[str], _: set[str]) -> Cuts:
+    """Find a sentence that stands twice; what stands more often is a refrain."""
+    counts = Counter(map(titles.loose, filter(_is_sentence, lines)))
+    seen: set[str] = set()
+    found: Cuts = {}
+    for place, line in enumerate(lines):
+        loose = titles.loose(line)
+        if counts[loose] == _TWICE and loose in seen:
+            found[place] = "repeat"
+        seen.add(loose)
+    return found
+
+
+# --- Shapes and phrases ---
 
 
 def _starts(line: str, place: str, longest: int) -> bool:
@@ -130,17 +199,3 @@ def _phrases(place: str) -> tuple[str, ...]:
     }
     end = "" if place == "tail" else " "
     return tuple(sorted(f"{phrase}{end}" for phrase in phrases))
-
-
-def _without_repeats(lines: list[str]) -> list[str]:
-    """Cut a sentence that stands twice; what stands more often is a refrain."""
-    counts = Counter(map(titles.loose, filter(_is_sentence, lines)))
-    seen: set[str] = set()
-    kept = []
-    for line in lines:
-        loose = titles.loose(line)
-        if counts[loose] == _TWICE and loose in seen:
-            continue
-        seen.add(loose)
-        kept.append(line)
-    return kept
