@@ -98,13 +98,7 @@ class Publisher:
         return self._patiently(lambda: self._queue.publish(new, self._lane))
 
     def _store(self, action: Callable[[Connection], T]) -> T:
-        def attempt() -> T:
-            connection = self._database.connection()
-            result = action(connection)
-            connection.rollback()  # ends a reading transaction; writes have committed
-            return result
-
-        return self._patiently(attempt)
+        return self._patiently(lambda: action(self._database.connection()))
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do the action, again and again while a server is away for a moment."""

@@ -64,12 +64,16 @@ def transient_errors() -> Iterator[None]:
 def open_connection(database_url: str) -> Connection:
     """Return a connection in UTC, whatever the schema's state.
 
+    Each statement commits by itself, and `connection.transaction()` commits at its end: with the
+    driver's default a mere look at a table would open a transaction around both, which nobody ends.
+
     Raises:
         TransientError: the server cannot be reached or refuses.
     """
     with transient_errors():
         return psycopg.connect(
             database_url,
+            autocommit=True,
             connect_timeout=10,
             application_name="rasid",
             options="-c timezone=UTC",
@@ -92,7 +96,6 @@ def connect(database_url: str) -> Connection:
     try:
         with transient_errors():
             there = migrate.version(connection)
-            connection.rollback()
         _check(there, migrate.latest())
     except BaseException:
         connection.close()
@@ -130,7 +133,6 @@ class Database:
         if self._connection is not None:
             try:
                 self._connection.execute(b"select 1")
-                self._connection.rollback()
             except psycopg.Error:
                 self.close()
         if self._connection is None:

@@ -24,7 +24,11 @@ def listing(
         TransientError: Postgres is away.
     """
     values = {"source": source, "language": language, "distinct": distinct, "limit": limit}
-    with transient_errors(), connection.cursor("articles") as cursor:
+    with (
+        transient_errors(),
+        connection.transaction(),
+        connection.cursor("articles") as cursor,
+    ):
         cursor.itersize = 200
         for (row,) in cursor.execute(SQL.list, values):
             yield row  # type: ignore[misc]

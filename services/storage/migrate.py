@@ -64,7 +64,6 @@ def migrate(database_url: str) -> list[str]:
         connection.execute(SQL.lock)
         connection.execute(SQL.create_table)
         done = {int(str(v)): str(sha) for v, sha in connection.execute(SQL.applied)}
-        connection.commit()
         applied = []
         for migration in migrations():
             if migration.version in done:

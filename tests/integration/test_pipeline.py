@@ -1,0 +1,96 @@
+"""The whole pipeline on real servers: what is taken is stored before it is let go of."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import redis
+
+from services.queue import Queue, redis_url
+from services.shared.contracts import Decision, RawPage
+from services.shared.settings import Settings
+from services.storage import Connection, connect
+from tests.factories import page
+from worker import pipeline
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A worker's connection."""
+    with connect(database_url) as opened:
+        yield opened
+
+
+def news(number: int) -> RawPage:
+    """A page with an article."""
+    sentences = "".join(
+        f"<p>On day {number} the council met for the {n}th time on the new bridge.</p>"
+        for n in range(9)
+    )
+    url = f"https://example.org/{number}"
+    return page(f"<h1>News {number}</h1><article>{sentences}</article>", requested_url=url)
+
+
+def process(
+    pages: Sequence[RawPage], connection: Connection, settings: Settings
+) -> dict[str, Decision]:
+    """Run one chunk."""
+    ids = [raw.id for raw in pages]
+    done = pipeline.process(ids, "live", Queue(settings), connection, settings)
+    return {decision.page_id: decision for decision in done}
+
+
+def outcomes(database_url: str) -> dict[object, object]:
+    """What another connection sees of the pages."""
+    with connect(database_url) as other:
+        return dict(other.execute(b"select id, outcome from rasid.raw_pages").fetchall())
+
+
+def test_stored_for_others_to_see(connection: Connection, settings: Settings) -> None:
+    """When a chunk is done its articles are committed and the queue is empty."""
+    pages = [news(number) for number in range(3)]
+    queue = Queue(settings)
+    queue.publish(pages, "live")
+
+    process(pages, connection, settings)
+
+    assert outcomes(settings.database_url or "") == {raw.id: "created" for raw in pages}
+    assert queue.depth().total == 0
+
+
+def test_known_and_missing_pages_in_a_chunk(connection: Connection, settings: Settings) -> None:
+    """A page done before is left alone, one without a body is a dead letter, the rest is stored."""
+    pages = [news(number) for number in range(3)]
+    queue = Queue(settings)
+    queue.publish(pages[:1], "live")
+    process(pages[:1], connection, settings)
+    queue.publish(pages[1:], "live")
+    redis.Redis.from_url(redis_url(settings.bodies_url)).delete(f"rasid:body:{pages[1].id}")
+
+    decisions = process(pages, connection, settings)
+
+    assert {i: d.status for i, d in decisions.items()} == {
+        pages[1].id: "dead_letter",
+        pages[2].id: "created",
+    }
+    assert outcomes(settings.database_url or "") == {
+        pages[0].id: "created",
+        pages[1].id: "dead_letter",
+        pages[2].id: "created",
+    }
+    assert queue.depth().total == 0
+
+
+def test_page_postgres_refuses(connection: Connection, settings: Settings) -> None:
+    """A row that Postgres does not take becomes a dead letter; its chunk-mates are stored."""
+    pages = [news(number) for number in range(3)]
+    Queue(settings).publish(pages, "live")
+    connection.execute(b"alter table rasid.articles add check (title <> 'News 1')")
+
+    decisions = process(pages, connection, settings)
+
+    assert [decisions[raw.id].status for raw in pages] == ["created", "dead_letter", "created"]
+    with connect(settings.database_url or "") as other:
+        row = other.execute(b"select reason, detail from rasid.dead_letters").fetchone()
+    assert row is not None
+    assert row[0] == "not_storable"
+    assert "violates check constraint" in str(row[1])
