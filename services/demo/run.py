@@ -35,6 +35,7 @@ sources:
   - name: demo
     title: The demo's own site
     home_page: {url}
+    time_zone: Asia/Riyadh
     crawl:
       delay_s: 0.1
     feeds:
