@@ -22,7 +22,9 @@ def isolated(text: str) -> str:
 
 def articles_table(rows: Iterable[ArticleRow]) -> Table:
     """Return the articles; titles come last, where their direction disturbs no other column."""
-    table = Table("id", "language", "published", "characters", "origin", "title", box=None)
+    table = Table("id", "lang", "published", "chars", box=None)
+    table.add_column("origin", min_width=20, max_width=36, overflow="fold")
+    table.add_column("title", min_width=24, overflow="fold")
     for row in rows:
         published = str(row["published_at"] or "-")[:16].replace("T", " ")
         table.add_row(
@@ -30,8 +32,8 @@ def articles_table(rows: Iterable[ArticleRow]) -> Table:
             str(row["language"] or "-"),
             published[:10] if row["published_at_precision"] == "day" else published,
             str(len(str(row["text"]))),
-            Text(isolated(str(row["origin"])), overflow="fold"),
-            Text(isolated(str(row["title"] or "-")), overflow="fold"),
+            Text(isolated(str(row["origin"]))),
+            Text(isolated(str(row["title"] or "-"))),
         )
     return table
 
