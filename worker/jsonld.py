@@ -11,6 +11,7 @@ from lxml.html import HtmlElement
 Node = dict[str, Any]
 
 _ARTICLE = re.compile(r"(?:Article|Posting|Report|Review|Blog|Opinion\w*|Interview)$|^LiveBlog")
+_NEWS = re.compile(r"NewsArticle$|^LiveBlog|^Reportage")
 _WHOLE_PAGE = re.compile(r"(?:WebPage|ItemPage|AboutPage|MediaObject|VideoObject|CreativeWork)$")
 _COMMENT_MARKS = re.compile(
     r"^\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[|/\*.*?\*/)|(?:-->|//\s*\]\]>|\]\]>);?\s*$"
@@ -31,6 +32,11 @@ def articles(root: HtmlElement) -> list[Node]:
     nodes = [node for script in _scripts(root) for node in _nodes(script)][:_MAX_NODES]
     articles = [node for node in nodes if _is(node, _ARTICLE)]
     return articles + [node for node in nodes if _is(node, _WHOLE_PAGE) and node not in articles]
+
+
+def is_news(node: Node) -> bool:
+    """Tell what says it is news: written by a newsroom, not filled in by a blog's software."""
+    return _is(node, _NEWS)
 
 
 def text(value: object) -> str:

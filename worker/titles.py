@@ -1,5 +1,6 @@
 """The titles that a page gives itself go in; the headline, without the site's name, comes out."""
 
+import html
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -18,7 +19,11 @@ _MAX_CUTS = 12
 _NOT_LETTERS = re.compile(r"[\W_]+")
 _MIN_HOST_PART = 4
 _MIN_TITLE_WORDS = 3
-_VOTES = {"visible": 5, "json_ld": 4}
+_NEWS_LD = "json_ld of news"
+_VOTES = {"visible": 9, _NEWS_LD: 8, "json_ld": 4, "meta": 2}
+_TYPED = (_NEWS_LD, "json_ld", "meta", "visible")
+_AS_GOOD = 0.7
+_MAX_KICKER_WORDS, _SEVERAL = 4, 2
 
 
 def loose(text: str) -> str:
@@ -45,6 +50,11 @@ class Site:
             return True
         return len(bare) >= _MIN_HOST_PART and bare in loose(self.host or "")
 
+    def is_whole_name(self, heading: str) -> bool:
+        """Tell a heading that is the site's name or address and no headline."""
+        bare, host = loose(heading), (self.host or "").removeprefix("www.")
+        return bool(bare) and bare in (loose(self.name or ""), loose(host))
+
 
 def without_site(title: str, site: Site, others: list[str]) -> str:
     """Return a title without the site's name at its end or start.
@@ -69,21 +79,19 @@ def candidates(
 ) -> list[tuple[str, str]]:
     """Return every title the page gives itself, without the site's name, the best witness first."""
     found: list[tuple[str, str]] = [
-        ("json_ld", without_site(title, site, []))
+        (_NEWS_LD if jsonld.is_news(node) else "json_ld", without_site(title, site, []))
         for node in nodes
         if (title := jsonld.text(node.get("headline")))
     ][:1]
     title = tree.squeeze(root.findtext(".//title"))
     raw_meta = [metas[name] for name in _META if name in metas]
-    reference = {word for text in (title, *raw_meta) for word in words(text)}
-    headings = [heading for e in root.iter("h1") if (heading := tree.text_of(e))]
-    named = next((heading for heading in headings if _is_site(heading, title)), None)
+    headings = [heading for e in root.iter("h1") if (heading := html.unescape(tree.text_of(e)))]
+    named = next((h for h in headings if _is_site(h, title) or site.is_whole_name(h)), None)
     if named:
         headings, site = [h for h in headings if h != named], replace(site, name=named)
-    if headings:
-        best = max(headings, key=lambda heading: overlap(heading, reference))
-        if not reference or overlap(best, reference) > 0:
-            found.append(("visible", without_site(best, site, [])))
+    reference = {word for text in (title, *raw_meta) for word in words(text)}
+    if visible := _heading(headings, reference):
+        found.append(("visible", without_site(visible, site, [])))
     others = [text for _, text in found]
     found += [("meta", without_site(text, site, others)) for text in raw_meta[:1]]
     if title:
@@ -94,17 +102,58 @@ def candidates(
 def choose(found: list[tuple[str, str]]) -> tuple[str, str] | None:
     """Return witness and title: the one that most agree with; the page's own heading counts double.
 
-    og:title and <title> are often one field that is written for search engines.
+    og:title and <title> are often one field that is written for search engines, and outside news
+    the headline in JSON-LD is a copy of it.
     """
     if not found:
         return None
     votes: Counter[str] = Counter()
-    for witness, title in found:
-        votes[loose(title)] += _VOTES.get(witness, 2)
-    best = max(found, key=lambda item: votes[loose(item[1])])
-    # THE SAME TITLE in small letters is the better one.
-    alike = [item for item in found if loose(item[1]) == loose(best[1])]
-    return next((item for item in alike if not item[1].isupper()), best)
+    for witness, title in _without_kicker(found):
+        votes[loose(title)] += _VOTES[witness]
+    best = max(votes, key=lambda title: votes[title])
+    witness, title = _best_written([i for i in _without_kicker(found) if loose(i[1]) == best])
+    return ("json_ld" if witness == _NEWS_LD else witness), title
+
+
+def _best_written(alike: list[tuple[str, str]]) -> tuple[str, str]:
+    """Return of alike titles the one as it was typed.
+
+    What is for machines has neither the quotes and spaces of typesetting nor CAPITALS for looks.
+    """
+    ordered = sorted(alike, key=lambda item: _TYPED.index(item[0]))
+    return next((item for item in ordered if not item[1].isupper()), ordered[0])
+
+
+def _heading(headings: list[str], reference: set[str]) -> str | None:
+    """Return the heading that says what the page's title says: the first of those that do."""
+    if not reference:
+        return headings[0] if headings else None
+    alike = {heading: overlap(heading, reference) for heading in headings}
+    best = max(alike.values(), default=0.0)
+    enough = (heading for heading in headings if alike[heading] >= _AS_GOOD * best)
+    return next(enough, None) if best > 0 else None
+
+
+def _without_kicker(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the titles, that of the heading without the date or topic that only it begins with."""
+    others = [loose(title) for witness, title in found if witness != "visible"]
+    return [
+        next(
+            (("visible", t) for w, t in found if w != "visible" and _has_kicker(title, t, others)),
+            (witness, title),
+        )
+        if witness == "visible"
+        else (witness, title)
+        for witness, title in found
+    ]
+
+
+def _has_kicker(heading: str, title: str, others: list[str]) -> bool:
+    bare, whole = loose(title), loose(heading)
+    if others.count(bare) < _SEVERAL or whole in others or len(words(title)) < _MIN_TITLE_WORDS:
+        return False
+    before = len(words(heading)) - len(words(title))
+    return 0 < before <= _MAX_KICKER_WORDS and whole.endswith(bare)
 
 
 def _is_site(heading: str, title: str) -> bool:

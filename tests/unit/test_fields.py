@@ -45,6 +45,38 @@ def test_the_title_is_the_headline_without_the_site(title: str, head: str, body:
     assert "Quay" not in (found or "")
 
 
+HEADING = "Why the stone bridge was closed for so long"
+SEARCH = f"<meta property=og:title content='{TITLE}'>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"), [("NewsArticle", TITLE), ("BlogPosting", HEADING), ("Article", HEADING)]
+)
+def test_a_newsroom_headline_counts_more_than_one_for_search_engines(kind: str, title: str) -> None:
+    """Where the heading differs, JSON-LD of news is the headline; that of blogs copies <title>."""
+    data = script({"@type": kind, "headline": TITLE})
+    found = page(data + SEARCH, f"<h1>{HEADING}</h1>", TITLE)
+    assert (found.title, found.witnesses["title"]) == (
+        title,
+        "json_ld" if title == TITLE else "visible",
+    )
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Dec 18 2025 " + TITLE, f"<span>Bridges</span> {TITLE}", TITLE.replace("Old", "<b>O</b>ld")],
+)
+def test_a_heading_gives_no_kicker_and_no_spaces_between_tags(heading: str) -> None:
+    """What the page's other titles agree on is the title; a topic or date before it is not."""
+    assert page(SEARCH, f"<h1>{heading}</h1>", TITLE).title == TITLE
+
+
+def test_of_several_headings_the_first_that_fits_is_the_title() -> None:
+    """The site's address is no headline, and a later one like the title is of another article."""
+    headings = "<h1>quay.example</h1><h1>Old stone bridge reopens at last</h1><h1>Old bridges</h1>"
+    assert page("", headings, f"quay.example | {TITLE}").title == "Old stone bridge reopens at last"
+
+
 @pytest.mark.parametrize(
     ("head", "body", "names", "witness"),
     [
