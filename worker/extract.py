@@ -6,13 +6,15 @@ the fields, and what of the text is the article, are ours.
 
 import dataclasses
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 from lxml.html import HtmlElement
 from trafilatura import bare_extraction
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, dates, fields, language, places, plain, refusals, titles, tree
+from worker import clean, dates, fields, language, places, plain, refusals, rules, titles, tree
 from worker.decode import decode
 
 #: Stored with each article version; count up when the same page gives another extraction.
@@ -23,6 +25,8 @@ _MIN_CHARACTERS = 120
 _MAX_TAGS = 150_000
 #: Where the body is split, an answer shorter than this share of it is only a part.
 _COVERED = 0.75
+#: Clocks differ, and so do notions of the zone: a date so far ahead of the fetch is still believed.
+_AHEAD = timedelta(days=1)
 _TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
 # trafilatura deletes the zero-width non-joiner, which glues Persian words together, and does not
 # mark headings in plain text: both travel through it as printable characters that no page has.
@@ -38,16 +42,23 @@ def warm() -> None:
     extract(RawPage(body=page.encode(), origin="warm"))
 
 
-def extract(page: RawPage, max_body_bytes: int = 20 * MIB) -> Extraction | Rejection:
-    """Return what the page says, or why it is refused."""
+def extract(
+    page: RawPage, max_body_bytes: int = 20 * MIB, judged: list[clean.Line] | None = None
+) -> Extraction | Rejection:
+    """Return what the page says, or why it is refused.
+
+    `judged`, a list to be filled, is told the fate of every line that was taken for the body.
+    """
     text = _text(page, max_body_bytes)
     if isinstance(text, Rejection):
         return text
-    extraction = _read(text, page)
+    extraction = _read(text, page, [] if judged is None else judged)
     if isinstance(extraction, Rejection):
         return extraction
-    refused = refusals.refuse(extraction.title, extraction.text)
-    return refused or _too_short(extraction) or extraction
+    refused = refusals.refuse(extraction.title, extraction.text) or _too_short(extraction)
+    if refused:
+        return dataclasses.replace(refused, rules_missed=extraction.rules_missed)
+    return extraction
 
 
 def _text(page: RawPage, max_body_bytes: int) -> str | Rejection:
@@ -64,7 +75,7 @@ def _text(page: RawPage, max_body_bytes: int) -> str | Rejection:
     return decoded.text
 
 
-def _read(text: str, page: RawPage) -> Extraction | Rejection:
+def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Rejection:
     if _is_plain(page, text):
         return _document(text.splitlines())
     root = tree.parse(text)
@@ -72,7 +83,9 @@ def _read(text: str, page: RawPage) -> Extraction | Rejection:
         return Rejection(reason="no_text", detail="no element in it")
     if _was_text(text):
         return _document(_lines_in(root))
-    return _bare(root, text, page) if tree.is_bare(root) else _page(root, page)
+    if tree.is_bare(root) and not page.rules:
+        return _bare(root, text, page, judged)
+    return _page(root, page, judged)
 
 
 def _refuse(page: RawPage, max_body_bytes: int) -> Rejection | None:
@@ -130,9 +143,9 @@ def _document(lines: list[str]) -> Extraction:
     )
 
 
-def _bare(root: HtmlElement, text: str, page: RawPage) -> Extraction:
+def _bare(root: HtmlElement, text: str, page: RawPage, judged: list[clean.Line]) -> Extraction:
     """Read a page without structure by its lines, and let its head add what they do not say."""
-    by_head, by_lines = _page(root, page), _document(tree.lines(text))
+    by_head, by_lines = _page(root, page, judged), _document(tree.lines(text))
     if by_head.witnesses.get("title") == "json_ld" or len(by_lines.text) < len(by_head.text) / 2:
         return by_head
     stated = {
@@ -146,10 +159,15 @@ def _bare(root: HtmlElement, text: str, page: RawPage) -> Extraction:
 # --- Pages ---
 
 
-def _page(root: HtmlElement, page: RawPage) -> Extraction:
+def _page(root: HtmlElement, page: RawPage, judged: list[clean.Line]) -> Extraction:
+    selected = rules.select(root, page.rules)
     found = fields.read(root, page.url, page.fetched_at, page.time_zone)
     captions = places.captions(root)
-    text = "\n\n".join(clean.clean(_without(_lines(root), captions), found.titles))
+    lines = list(selected.lines) or _lines(root)
+    known = (*found.titles, selected.title) if selected.title else found.titles
+    fates = clean.judge(_without(lines, captions), known)
+    judged += fates
+    text = "\n\n".join(line.text for line in fates if line.cut is None)
     identified = language.identify(text or found.title or "", found.language)
     title, witnesses = found.title, dict(found.witnesses)
     if identified:
@@ -160,7 +178,7 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
         title, witnesses["title"] = page.feed_title, "feed"
     if published is None and page.feed_published_at:
         published, precision, witnesses["published_at"] = page.feed_published_at, "second", "feed"
-    return Extraction(
+    extraction = Extraction(
         title=title,
         text=text,
         authors=found.authors,
@@ -178,6 +196,24 @@ def _page(root: HtmlElement, page: RawPage) -> Extraction:
         captions=captions,
         witnesses=witnesses,
     )
+    return _by_rules(extraction, selected, page) if page.rules else extraction
+
+
+def _by_rules(extraction: Extraction, selected: rules.Selected, page: RawPage) -> Extraction:
+    """Let what the source's rules selected stand in place of what the page was found to say."""
+    stated: dict[str, Any] = {"title": selected.title, "authors": selected.authors}
+    zone = dates.zone_named(page.time_zone)
+    date = dates.parse(selected.date, zone, extraction.language) if selected.date else None
+    if date and not (page.fetched_at and date.at > page.fetched_at + _AHEAD):
+        stated |= {"published_at": date.at, "published_at_precision": date.precision}
+    stated = {name: value for name, value in stated.items() if value}
+    ruled = stated.keys() - {"published_at_precision"}
+    witnesses = {**extraction.witnesses, **dict.fromkeys(sorted(ruled), "rule")}
+    # A date that cannot be read is as good as none.
+    unread = ("date",) if selected.date and "published_at" not in stated else ()
+    stated |= {"published_at_seen": selected.date} if "published_at" in stated else {}
+    missed = (*selected.missed, *unread)
+    return dataclasses.replace(extraction, **stated, witnesses=witnesses, rules_missed=missed)
 
 
 def _without(lines: list[str], captions: tuple[str, ...]) -> list[str]:

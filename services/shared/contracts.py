@@ -78,6 +78,8 @@ class RawPage:
     source: str | None = None
     #: The source's time zone (`Asia/Riyadh`), for times on the page that name none.
     time_zone: str | None = None
+    #: The source's rules: a CSS selector each for some of body, title, author, date, remove.
+    rules: Mapping[str, str] = field(default_factory=dict)
     feed_url: str | None = None
     #: What the feed said of this link: the last witness for these fields.
     feed_title: str | None = None
@@ -115,7 +117,7 @@ class Extraction:
 
     `text` holds paragraphs separated by one empty line, headings marked with `## `.
     `witnesses` names for each filled field what it was taken from: json_ld, meta, microdata,
-    visible, text, feed, url, detected.
+    visible, text, feed, url, detected, rule.
     """
 
     title: str | None
@@ -136,6 +138,8 @@ class Extraction:
     captions: tuple[str, ...] = ()
     comments: tuple[Comment, ...] = ()
     witnesses: Mapping[str, str] = field(default_factory=dict)
+    #: Which of the source's rules selected nothing; None where it has no rules.
+    rules_missed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +148,8 @@ class Rejection:
 
     reason: RejectionReason
     detail: str = ""
+    #: As in Extraction.
+    rules_missed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +202,7 @@ def encode_header(page: RawPage) -> bytes:
             "headers": dict(page.headers),
             "source": page.source,
             "time_zone": page.time_zone,
+            "rules": dict(page.rules),
             "feed_url": page.feed_url,
             "feed_title": page.feed_title,
             "feed_published_at": page.feed_published_at and page.feed_published_at.isoformat(),
