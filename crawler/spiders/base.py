@@ -87,6 +87,7 @@ class FrontierSpider(Spider):
         """Yield the page a link led to, as it was received."""
         link: DueLink = response.meta["work"]
         self.frontier.answered(link)
+        source = self.context.sources[link.source]
         page = RawPage(
             body=response.body,
             origin=link.feed_url or link.url,
@@ -96,7 +97,8 @@ class FrontierSpider(Spider):
             status=response.status,
             headers=_kept(response),
             source=link.source,
-            time_zone=self.context.sources[link.source].time_zone,
+            time_zone=source.time_zone,
+            rules=source.rules.by_name(),
             feed_url=link.feed_url,
             feed_title=link.title,
             feed_published_at=link.published_at,

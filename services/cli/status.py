@@ -66,6 +66,11 @@ def _store_problems(store: Status) -> list[str]:
         f"feed {feed.url} failed {feed.errors_count} times: {feed.last_error}"
         for feed in store.failing_feeds
     ]
+    problems += [
+        f"{found.source}: its rule for {found.rule} selected nothing on {found.missed} of the "
+        f"newest {found.pages} pages: compare `rasid explain URL` with rules in sources.yaml"
+        for found in store.missed_rules
+    ]
     if store.dead_letters:
         count = sum(store.dead_letters.values())
         problems.append(f"{count} dead letters: see `rasid dead-letters list`")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import yaml
+from cssselect import HTMLTranslator, SelectorError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from services.shared import urls
@@ -36,8 +37,17 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _selector(value: str) -> str:
+    try:
+        HTMLTranslator().css_to_xpath(value)
+    except SelectorError as error:
+        raise ValueError(f"not a CSS selector: {error}") from error
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Selector = Annotated[str, AfterValidator(_selector)]
 
 
 class Record(BaseModel):
@@ -56,6 +66,21 @@ class CrawlPolicy(Record):
     obey_robots: bool = True
     #: Links that their feed dates earlier are known, but not fetched.
     max_age_days: Annotated[float, Field(gt=0)] | None = None
+
+
+class Rules(Record):
+    """CSS selectors for what the general way reads wrongly on this source's pages."""
+
+    body: Selector | None = None
+    title: Selector | None = None
+    author: Selector | None = None
+    date: Selector | None = None
+    #: What is taken out of the page before anything is read.
+    remove: Selector | None = None
+
+    def by_name(self) -> dict[str, str]:
+        """Return the selectors that are set."""
+        return self.model_dump(exclude_none=True)
 
 
 class Feed(Record):
@@ -77,6 +102,7 @@ class Source(Record):
     time_zone: TimeZone | None = None
     enabled: bool = True
     crawl: CrawlPolicy = CrawlPolicy()
+    rules: Rules = Rules()
     feeds: Annotated[tuple[Feed, ...], Field(min_length=1)]
 
 
@@ -195,7 +221,7 @@ def _problem(found: Mapping[str, Any], lines: Mapping[Path, int]) -> tuple[int, 
 
 def _did_you_mean(path: Path) -> str:
     records: Mapping[int, type[Record]] = {0: File, 2: Source}
-    parents: Mapping[object, type[Record]] = {"crawl": CrawlPolicy, "feeds": Feed}
+    parents: Mapping[object, type[Record]] = {"crawl": CrawlPolicy, "rules": Rules, "feeds": Feed}
     record = records.get(len(path) - 1) or parents[path[2]]
     close = difflib.get_close_matches(str(path[-1]), record.model_fields, n=1)
     known = ", ".join(record.model_fields)

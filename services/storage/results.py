@@ -251,6 +251,9 @@ def _content_sha256(row: Row) -> bytes:
 def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -> Row:
     page, result = item.page, item.result
     failed = result if isinstance(result, Rejection | DeadLetter) else None
+    missed = getattr(
+        result.extraction if isinstance(result, Article) else result, "rules_missed", None
+    )
     return storable(
         {
             "id": item.page_id,
@@ -265,6 +268,7 @@ def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -
             "capture_sha256": page.capture_sha256,
             "outcome": decision.status,
             "reason": failed and failed.reason,
+            "rules_missed": None if missed is None else list(missed),
             "detail": (failed and failed.detail) or None,
             "article_id": decision.article_id,
             "extractor_version": extractor_version,

@@ -18,6 +18,16 @@ class FailingFeed:
     last_error: str
 
 
+@dataclass(frozen=True, slots=True)
+class MissedRule:
+    """A rule of a source that selected nothing on `missed` of its newest `pages`."""
+
+    source: str
+    rule: str
+    missed: int
+    pages: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Counts as of now. Keys of two words are (outcome or state, reason or "")."""
@@ -30,6 +40,7 @@ class Status:
     links: dict[tuple[str, str], int]
     feeds: int
     failing_feeds: list[FailingFeed]
+    missed_rules: list[MissedRule]
     refusals: dict[str, int]
 
 
@@ -58,6 +69,10 @@ def read(connection: Connection) -> Status:
                 FailingFeed(source=source, url=url, errors_count=errors, last_error=error)  # type: ignore[arg-type]
                 for source, url, errors, error, _ in feeds
                 if errors
+            ],
+            missed_rules=[
+                MissedRule(*row)  # type: ignore[arg-type]
+                for row in connection.execute(SQL.missed_rules)
             ],
             refusals=dict(connection.execute(SQL.refusals).fetchall()),  # type: ignore[arg-type]
         )

@@ -14,7 +14,7 @@ from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
 from services.demo.site import Site
 from services.shared.settings import Settings
-from services.shared.sources import CrawlPolicy, Feed, Source
+from services.shared.sources import CrawlPolicy, Feed, Rules, Source
 
 # Each crawl is forked off a server that has imported what it needs: an import costs a second.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -24,8 +24,14 @@ END_S = 60
 
 def source(url: str, *feeds: Feed, delay_s: float = 0.0, name: str = "demo") -> Source:
     """Return a source with these feeds."""
-    policy = CrawlPolicy(delay_s=delay_s)
-    return Source(name=name, title="Demo", home_page=url, crawl=policy, feeds=feeds)
+    return Source(
+        name=name,
+        title="Demo",
+        home_page=url,
+        crawl=CrawlPolicy(delay_s=delay_s),
+        rules=Rules(title="h1"),
+        feeds=feeds,
+    )
 
 
 def demo_source(site: Site, *, delay_s: float = 0.05) -> Source:

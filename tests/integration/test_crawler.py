@@ -123,6 +123,7 @@ def test_a_link_knows_its_whole_way(settings: Settings) -> None:
     page = next(page for page in pages(settings) if page.id == trace["page_id"])
     assert page.origin == page.feed_url == f"{site.url}feed.xml"
     assert (page.source, page.status) == ("demo", 200)
+    assert page.rules == {"title": "h1"}
     assert page.feed_title == trace["title"]
     assert page.feed_published_at == trace["published_at"]
     assert page.headers["content-type"] == "text/html; charset=utf-8"

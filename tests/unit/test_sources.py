@@ -112,3 +112,32 @@ def test_the_file_that_ships_is_valid_and_asks_nobody() -> None:
 
     assert len(sources) >= 3
     assert not any(source.enabled for source in sources)
+
+
+RULED = GOOD.replace("    feeds:", "    rules:\n{rules}    feeds:")
+
+
+def test_rules_are_selectors_by_name() -> None:
+    """A source's rules come out as they are carried to the worker: only those that are set."""
+    (plain,) = parse(GOOD, "s.yaml")
+    rules = "      body: div.story > p\n      remove: .advert, aside\n"
+    (ruled,) = parse(RULED.format(rules=rules), "s.yaml")
+
+    assert plain.rules.by_name() == {}
+    assert ruled.rules.by_name() == {"body": "div.story > p", "remove": ".advert, aside"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("body: div[", "sources[0].rules.body: not a CSS selector: "),
+        ("date: 'time::text'", "sources[0].rules.date: not a CSS selector: "),
+        ("title: ''", "sources[0].rules.title: not a CSS selector: "),
+        ("autor: .by", "sources[0].rules.autor: there is no such field; did you mean author?"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_told(rule: str, told: str) -> None:
+    """A selector that cannot be read is refused with its line, before anything is crawled."""
+    (problem,) = problems(RULED.format(rules=f"      {rule}\n"))
+
+    assert problem.startswith(f"s.yaml:7: {told}")

@@ -3,11 +3,11 @@
 -- Only a dead letter gives way, when its replay ends.
 insert into rasid.raw_pages (
     id, requested_url, final_url, origin, source, feed_url, fetched_at, status, headers,
-    capture_sha256, outcome, reason, detail, article_id, extractor_version
+    capture_sha256, outcome, reason, detail, article_id, extractor_version, rules_missed
 ) values (
     %(id)s, %(requested_url)s, %(final_url)s, %(origin)s, %(source)s, %(feed_url)s,
     %(fetched_at)s, %(status)s, %(headers)s, %(capture_sha256)s, %(outcome)s, %(reason)s,
-    %(detail)s, %(article_id)s, %(extractor_version)s
+    %(detail)s, %(article_id)s, %(extractor_version)s, %(rules_missed)s
 )
 on conflict (id) do update set
     outcome = excluded.outcome,
@@ -15,6 +15,7 @@ on conflict (id) do update set
     detail = excluded.detail,
     article_id = excluded.article_id,
     extractor_version = excluded.extractor_version,
+    rules_missed = excluded.rules_missed,
     processed_at = now()
 where raw_pages.outcome = 'dead_letter';
 

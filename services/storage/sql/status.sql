@@ -20,6 +20,25 @@ from rasid.links group by 1, 2 order by 1, 3 desc, 2;
 select source, url, errors_count, coalesce(nullif(last_error, ''), last_outcome, ''), last_fetched_at
 from rasid.feeds where enabled order by errors_count desc, source, url;
 
+-- name: missed_rules
+-- The rules that selected nothing on most of the newest pages of their source. Pages of more than a
+-- week ago are left out, so that an alarm ends when the source has no rules any more.
+with recent as (
+    select s.name as source, p.rules_missed, count(*) over (partition by s.name)::int as pages
+    from rasid.sources as s
+    cross join lateral (
+        select rules_missed from rasid.raw_pages
+        where source = s.name and rules_missed is not null
+            and processed_at > now() - interval '7 days'
+        order by processed_at desc limit 20
+    ) as p
+)
+select source, rule, count(*)::int as missed, pages
+from recent cross join unnest(rules_missed) as rule
+group by source, rule, pages
+having count(*) >= 3 and count(*) * 2 >= pages
+order by source, rule;
+
 -- name: refusals
 select reason, count(*)::int from rasid.import_refusals group by 1 order by 2 desc, 1;
 
