@@ -176,8 +176,9 @@ def _claim_texts(
     connection: Connection, created: Mapping[int, Row], updated: Mapping[int, Row]
 ) -> dict[int, int]:
     """Return for each article id the article that had its text first, which may be itself."""
+    # Of an article made and changed in one chunk only the last text counts.
     claims = sorted(
-        (*created.values(), *updated.values()),
+        {**created, **updated}.values(),
         key=lambda row: (_bytes(row["text_sha256"]), _int(row["id"])),
     )
     owners = {}

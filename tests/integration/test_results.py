@@ -75,6 +75,29 @@ class TestArticles:
         assert sorted(statuses) in (["created", "outdated"], ["created", "updated"])
         assert rows(connection, "select text from media.articles") == [("new",)]
 
+    def test_text_that_a_chunk_replaces_is_nobodys(self, connection: Connection) -> None:
+        """A text an article had only within one chunk makes no later article its duplicate."""
+        save(
+            connection,
+            stored("https://a/1", "old", hour=1),
+            stored("https://a/1", "new", hour=2),
+        )
+
+        assert save(connection, stored("https://b/1", "old", hour=3)) == ["created"]
+        assert save(connection, stored("https://b/2", "new", hour=3)) == ["duplicate"]
+
+    @pytest.mark.parametrize("new", ["B", "C", "D", "E"])
+    def test_copy_that_changes_within_a_chunk(self, connection: Connection, new: str) -> None:
+        """An article that was a copy only within one chunk is none afterwards."""
+        save(connection, stored("https://b/1", "A"))
+
+        save(connection, stored("https://a/1", "A", hour=1), stored("https://a/1", new, hour=2))
+
+        assert rows(connection, "select url from media.distinct_articles order by id") == [
+            ("https://b/1",),
+            ("https://a/1",),
+        ]
+
     def test_text_postgres_cannot_hold(self, connection: Connection) -> None:
         """NUL and lone surrogates are replaced, in every field, and the rest is kept."""
         raw = page(origin="a\udce4b\0", requested_url="https://a/\ud800", headers={"x": "\0"})
