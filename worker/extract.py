@@ -1,20 +1,30 @@
 """A raw page goes in; its text and fields, or the reason why it is no article, come out.
 
-Pure: no file, no network, no clock. The only module that calls trafilatura, which reads the text;
-the fields, and what of the text is the article, are ours.
+Pure: no file, no network, no clock.
 """
 
 import dataclasses
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from lxml.html import HtmlElement
-from trafilatura import bare_extraction
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, dates, fields, language, places, plain, refusals, rules, titles, tree
+from worker import (
+    body,
+    clean,
+    dates,
+    fields,
+    kinds,
+    language,
+    places,
+    plain,
+    refusals,
+    rules,
+    titles,
+    tree,
+)
 from worker.decode import decode
 
 #: Stored with each article version; count up when the same page gives another extraction.
@@ -23,15 +33,9 @@ EXTRACTOR_VERSION = 1
 _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
 _MAX_TAGS = 150_000
-#: Where the body is split, an answer shorter than this share of it is only a part.
-_COVERED = 0.75
 #: Clocks differ, and so do notions of the zone: a date so far ahead of the fetch is still believed.
 _AHEAD = timedelta(days=1)
 _TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
-# trafilatura deletes the zero-width non-joiner, which glues Persian words together, and does not
-# mark headings in plain text: both travel through it as printable characters that no page has.
-_ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
-_HEADING_MARK = "\u2058"
 
 
 def warm() -> None:
@@ -83,9 +87,14 @@ def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Re
         return Rejection(reason="no_text", detail="no element in it")
     if _was_text(text):
         return _document(_lines_in(root))
-    if tree.is_bare(root) and not page.rules:
-        return _bare(root, text, page, judged)
-    return _page(root, page, judged)
+    bare = tree.is_bare(root) and not page.rules
+    extraction = _bare(root, text, page, judged) if bare else _page(root, page, judged)
+    return _not_article(root, page.url, extraction) or extraction
+
+
+def _not_article(root: HtmlElement, url: str | None, extraction: Extraction) -> Rejection | None:
+    said = refusals.refuse(extraction.title, extraction.text)
+    return said or kinds.refuse(root, url, extraction.text)
 
 
 def _refuse(page: RawPage, max_body_bytes: int) -> Rejection | None:
@@ -163,7 +172,7 @@ def _page(root: HtmlElement, page: RawPage, judged: list[clean.Line]) -> Extract
     selected = rules.select(root, page.rules)
     found = fields.read(root, page.url, page.fetched_at, page.time_zone)
     captions = places.captions(root)
-    lines = list(selected.lines) or _lines(root)
+    lines = list(selected.lines) or body.lines(root)
     known = (*found.titles, selected.title) if selected.title else found.titles
     fates = clean.judge(_without(lines, captions), known)
     judged += fates
@@ -219,50 +228,3 @@ def _by_rules(extraction: Extraction, selected: rules.Selected, page: RawPage) -
 def _without(lines: list[str], captions: tuple[str, ...]) -> list[str]:
     known = {titles.loose(caption) for caption in captions}
     return [line for line in lines if titles.loose(line) not in known] if known else lines
-
-
-def _lines(root: HtmlElement) -> list[str]:
-    """Return the paragraphs that are the body, and what was not told from it."""
-    tree.open_layout_tables(root)
-    _mark(root)
-    lines = _body(root)
-    split = places.split_body(root)
-    if not split or _length(lines) >= _COVERED * _length(map(tree.text_of, split)):
-        return lines
-    places.join(split)
-    return max(_body(root), lines, key=_length)
-
-
-def _length(lines: Iterable[str]) -> int:
-    return sum(map(len, lines))
-
-
-def _body(root: HtmlElement) -> list[str]:
-    """Return the paragraphs that trafilatura takes for the body.
-
-    Its mode for recall: what it takes too much, `clean` cuts by place and shape.
-    """
-    try:
-        document = bare_extraction(root, fast=True, favor_recall=True, include_comments=False)
-    except RecursionError:  # elements nested deeper than Python goes
-        return [line for element in root.iter("p") if (line := tree.text_of(element))]
-    text: str = getattr(document, "text", None) or ""
-    return [_unmark(line) for line in text.split("\n")]
-
-
-def _mark(root: HtmlElement) -> None:
-    for element in root.iter("h2", "h3", "h4", "h5", "h6"):
-        element.text = f"{_HEADING_MARK} {element.text or ''}"
-    for element in root.iter():
-        if element.text and _ZWNJ in element.text:
-            element.text = element.text.replace(_ZWNJ, _ZWNJ_MARK)
-        if element.tail and _ZWNJ in element.tail:
-            element.tail = element.tail.replace(_ZWNJ, _ZWNJ_MARK)
-
-
-def _unmark(line: str) -> str:
-    line = line.replace(_ZWNJ_MARK, _ZWNJ).strip()
-    if not line.startswith(_HEADING_MARK):
-        return line.replace(_HEADING_MARK, "")
-    bare = line.replace(_HEADING_MARK, "").strip()
-    return clean.HEADING + bare if bare else ""

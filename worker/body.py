@@ -1,0 +1,75 @@
+"""A parsed page goes in; the paragraphs that are taken for its body come out.
+
+The only module that calls trafilatura. What it takes too much, `clean` cuts by place and shape.
+Headings are marked as in an article's text, and the zero-width non-joiner stays.
+"""
+
+from collections.abc import Iterable
+
+from lxml.html import HtmlElement
+from trafilatura import bare_extraction
+
+from worker import places, tree
+from worker.clean import HEADING
+
+#: Where the body is split, an answer shorter than this share of it is only a part.
+_COVERED = 0.75
+#: Up to here a text in one line may be an article's whole box, with its buttons.
+_ONE_LINE = 600
+# trafilatura deletes the zero-width non-joiner, which glues Persian words together, and does not
+# mark headings in plain text: both travel through it as printable characters that no page has.
+_ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
+_HEADING_MARK = "\u2058"
+
+
+def lines(root: HtmlElement) -> list[str]:
+    """Return the paragraphs that are the body, and what was not told from it; changes the tree."""
+    tree.open_layout_tables(root)
+    _mark(root)
+    taken = _taken(root)
+    split = places.split_body(root)
+    if not split or _length(taken) >= _COVERED * _length(map(tree.text_of, split)):
+        return taken
+    places.join(split)
+    return max(_taken(root), taken, key=_length)
+
+
+def _length(lines: Iterable[str]) -> int:
+    return sum(map(len, lines))
+
+
+def _taken(root: HtmlElement) -> list[str]:
+    """Return the paragraphs that trafilatura takes for the body, in its mode for recall."""
+    try:
+        document = bare_extraction(root, fast=True, favor_recall=True, include_comments=False)
+    except RecursionError:  # elements nested deeper than Python goes
+        return [line for element in root.iter("p") if (line := tree.text_of(element))]
+    text: str = getattr(document, "text", None) or ""
+    taken = [_unmark(line) for line in text.split("\n")]
+    return _paragraphs_in(taken[0], root) if len(taken) == 1 else taken
+
+
+def _paragraphs_in(line: str, root: HtmlElement) -> list[str]:
+    """Return the paragraphs of what was taken as one line: all that a short article's box says."""
+    if len(line) > _ONE_LINE:
+        return [line]
+    said = (tree.text_of(element) for element in root.iter("p"))
+    return [text for text in said if text and text in line] or [line]
+
+
+def _mark(root: HtmlElement) -> None:
+    for element in root.iter("h2", "h3", "h4", "h5", "h6"):
+        element.text = f"{_HEADING_MARK} {element.text or ''}"
+    for element in root.iter():
+        if element.text and _ZWNJ in element.text:
+            element.text = element.text.replace(_ZWNJ, _ZWNJ_MARK)
+        if element.tail and _ZWNJ in element.tail:
+            element.tail = element.tail.replace(_ZWNJ, _ZWNJ_MARK)
+
+
+def _unmark(line: str) -> str:
+    line = line.replace(_ZWNJ_MARK, _ZWNJ).strip()
+    if not line.startswith(_HEADING_MARK):
+        return line.replace(_HEADING_MARK, "")
+    bare = line.replace(_HEADING_MARK, "").strip()
+    return HEADING + bare if bare else ""
