@@ -11,6 +11,7 @@ acknowledge, and every step may be repeated.
 
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import psycopg
 
@@ -112,7 +113,16 @@ def _save(connection: Connection, processed: Sequence[Processed]) -> list[Decisi
         letter = DeadLetter(
             reason="not_storable", detail=str(error), traceback=traceback.format_exc()
         )
-        failed = Processed(
-            page_id=item.page_id, page=item.page, compressed=item.compressed, result=letter
-        )
-        return results.save(connection, [failed], EXTRACTOR_VERSION)
+        failed = replace(item, result=letter)
+        try:
+            return results.save(connection, [failed], EXTRACTOR_VERSION)
+        except psycopg.Error:
+            # It refuses even what came along with the page: its body and addresses are kept.
+            page = item.page
+            bare = RawPage(
+                body=page.body,
+                origin=page.origin,
+                requested_url=page.requested_url,
+                final_url=page.final_url,
+            )
+            return results.save(connection, [replace(failed, page=bare)], EXTRACTOR_VERSION)

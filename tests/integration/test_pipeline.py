@@ -1,6 +1,9 @@
 """The whole pipeline on real servers: what is taken is stored before it is let go of."""
 
+import random
+import string
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import redis
@@ -8,7 +11,7 @@ import redis
 from services.queue import Queue, redis_url
 from services.shared.contracts import Decision, RawPage
 from services.shared.settings import Settings
-from services.storage import Connection, connect
+from services.storage import Connection, connect, dead_letters, raw_pages
 from tests.factories import page
 from worker import pipeline
 
@@ -94,3 +97,39 @@ def test_page_postgres_refuses(connection: Connection, settings: Settings) -> No
     assert row is not None
     assert row[0] == "not_storable"
     assert "violates check constraint" in str(row[1])
+
+
+#: More than an index holds, and not to be compressed.
+LONG = "".join(random.Random(1).choices(string.ascii_letters, k=6000))
+
+
+@pytest.mark.parametrize("field", [{"source": ""}, {"source": LONG}, {"status": 99_999}], ids=str)
+def test_page_of_which_postgres_refuses_even_the_row(
+    connection: Connection, settings: Settings, field: dict[str, object]
+) -> None:
+    """Its body becomes a dead letter; it does not come back for ever."""
+    bad = replace(news(1), **field)  # type: ignore[arg-type] # one field each
+    Queue(settings).publish([bad, news(2)], "live")
+
+    decisions = process([bad, news(2)], connection, settings)
+
+    assert [decisions[raw.id].status for raw in (bad, news(2))] == ["dead_letter", "created"]
+    kept = dead_letters.raw_page(connection, bad.id)
+    assert kept is not None
+    assert (kept.body, kept.requested_url) == (bad.body, bad.requested_url)
+    assert Queue(settings).depth().total == 0
+
+
+def test_page_whose_body_was_lost(connection: Connection, settings: Settings) -> None:
+    """It has nothing to be replayed with, and may be imported again."""
+    lost = news(1)
+    Queue(settings).publish([lost], "live")
+    redis.Redis.from_url(redis_url(settings.bodies_url)).delete(f"rasid:body:{lost.id}")
+
+    process([lost], connection, settings)
+
+    assert dead_letters.raw_page(connection, lost.id) is None
+    assert raw_pages.known(connection, [lost.id]) == set()
+    Queue(settings).publish([lost], "live")
+    assert process([lost], connection, settings)[lost.id].status == "created"
+    assert dead_letters.listing(connection) == []

@@ -20,4 +20,6 @@ on conflict (id) do update set
 where raw_pages.outcome = 'dead_letter';
 
 -- name: known
-select id from rasid.raw_pages where id = any(%(ids)s);
+-- Not those whose body was lost before anyone read it: these are to be had again.
+select id from rasid.raw_pages
+where id = any(%(ids)s) and reason is distinct from 'body_missing';
