@@ -1,48 +1,44 @@
 """One parsed page goes in; the names of those who wrote it come out, with the witness."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, places, titles, tree
+from worker import dates, jsonld, names, places, titles, tree
 from worker.tree import squeeze, text_of
 
+Written = tuple[str, list[str]]  # the witness, and what it says
+
 _META = ["author", "article:author", "dc.creator", "parsely-author", "sailthru.author", "byl"]
-_WRITTEN_BY = re.compile(
-    r"^(?:written )?by$|^author$|^verfasst von$|^écrit par$|^escrito por$|^كتب بواسطة$",
-    re.IGNORECASE,
-)
-_PREFIX = re.compile(
-    r"^\W*(?:(?:written|reported|posted|authored|published|story|article|words|text|guide|review)?"
-    r"\s*by|authors?|von|par|por|di|av|af|door|text|autor(?:in)?|przez|كتبت?|بقلم|إعداد|تحرير|حوار"
-    r"|记者|記者|文)(?:\s*[:：]\s*|\s+)(?=\S)",
-    re.IGNORECASE,
-)
-_BY_LINE = re.compile(
-    r"^\W*(?:(?:written|reported|posted|authored|story|article|words|guide) )?"
-    r"(?:by|von|par|por|بقلم|كتبت?|إعداد)(?:\s*[:：]\s*|\s+)(?=[^\W\d_])",
-    re.IGNORECASE,
-)
-_BETWEEN_NAMES = re.compile(
-    r"\s*(?:,|;|،|\||•|·|\band\b|\bund\b|&|\bet\b|\by\b|\se\s|\s+و\s*(?=\w))\s*"
-)
-_NO_NAME = re.compile(
-    r"https?:|@|\d{3}|^(?:admin|administrator|editor|staff|null|undefined|author|by|me|share|home"
-    r"|published|posted|updated)$|\bsays$|\bmin read\b|^reviewed\b",
-    re.IGNORECASE,
-)
 _LABEL = re.compile(
-    r"(?:^|[-_\s])(?:by-?line|author(?:s|-?name)?|writer|written-?by|creator|reporter|contributor)"
-    r"(?:[-_\s]|$)",
+    r"(?:^|[-_\s])(?i:by-?line|author(?:s|-?names?)?|writer|written-?by|creator|reporter"
+    r"|contributors?)(?:[-_\s]|$)|[a-z](?:Author|Byline)(?:s|Names?)?(?![a-z])"
+)
+_AUTHOR_ADDRESS = re.compile(
+    r"/(?:authors?|autor(?:en|es|in|a)?|auteurs?|autore|writers?|journalists?|reporters?|by|byline"
+    r"|contributors?|columnists?|people|staff|profile|team|redaktion|redaction|writer|katib|كاتب)"
+    r"[/-][^/?#]+/?(?:[?#].*)?$|linkedin\.com/in/",
     re.IGNORECASE,
 )
-_MAX_AUTHORS = 12
+_IS = re.compile(
+    r"^(.{3,50}?),?\s(?:is|was|has been|writes|covers|joined|works|ist|schreibt|arbeitet|est|es|è"
+    r"|jest|är|er)\s"
+)
+_MARKED = (
+    ".//*[@itemprop='author']",
+    ".//*[@rel='author']",
+    ".//*[@property='author']",
+    ".//*[@property='schema:author']",
+)
+_BLOCKS = ("a", "span", "div", "p", "address", "li", "h3", "h4", "strong", "cite")
 _MAX_MARKS = 6
-_MIN_NAME, _MAX_NAME, _MAX_LINE = 2, 60, 90
-_MAX_WORDS = 5
-_NEAR = 60
+_MIN_NAME, _MAX_LINE, _MIN_BIOGRAPHY, _MAX_BIOGRAPHY = 2, 90, 40, 1500
+_MAX_CHILDREN = 8
+_FULL_NAME = 2
+_NEAR = 80
 
 
 def read(
@@ -50,36 +46,53 @@ def read(
 ) -> tuple[str, tuple[str, ...]] | None:
     """Return the witness and the names, or None where the page names nobody.
 
-    The outlet itself is its own author only where nobody else is named.
+    The outlet itself, or an account, is the author only where nobody else is named.
     """
     site = titles.loose(site_name or "")
     outlet = None
-    for witness, written in _witnesses(root, nodes, metas):
-        people = _people(written)
-        named = tuple(name for name in people if titles.loose(name) != site)
+    headline = places.headline(root)
+    for witness, written in chain(_stated(root, nodes, metas), _written(root, headline)):
+        people = names.people(written)
+        named = tuple(
+            name for name in people if titles.loose(name) != site and not names.is_account(name)
+        )
         if named:
             return witness, named
         outlet = outlet or ((witness, people) if people else None)
-    return outlet
+    if outlet:
+        return outlet
+    hinted = ((witness, names.people(written)) for witness, written in _hinted(root, headline))
+    return next(((witness, people) for witness, people in hinted if people), None)
 
 
-def _witnesses(
+def _stated(
     root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str]
-) -> Iterator[tuple[str, list[str]]]:
+) -> Iterator[Written]:
+    """Yield what the page says to machines in its head."""
     for node in nodes:
-        yield "json_ld", jsonld.names(node.get("author"))
+        yield "json_ld", jsonld.names(node.get("author")) or jsonld.names(node.get("creator"))
     if value := tree.first(metas, _META):
         yield "meta", [value]
-    if _WRITTEN_BY.match(metas.get("twitter:label1", "")):
+    if names.has_label(metas.get("twitter:label1", "")):
         yield "meta", [metas.get("twitter:data1", "")]
     if "citation_author" in metas:
         cited = (e for e in root.iter("meta") if e.get("name") == "citation_author")
         yield "meta", [_in_order(squeeze(element.get("content"))) for element in cited]
-    headline = places.headline(root)
+
+
+def _written(root: HtmlElement, headline: HtmlElement | None) -> Iterator[Written]:
+    """Yield what is marked as the author, or says so to readers."""
     around = places.around(headline)
     yield "microdata", _marked(root, around)
     yield "visible", _labelled(root, around)
     yield "visible", _beside(root, headline)
+    yield "visible", _plainly(root, around)
+
+
+def _hinted(root: HtmlElement, headline: HtmlElement | None) -> Iterator[Written]:
+    """Yield what only hints at the author: not believed where the page names its outlet."""
+    yield "visible", _linked(root, headline)
+    yield "visible", _introduced(root)
 
 
 def _in_order(name: str) -> str:
@@ -87,43 +100,53 @@ def _in_order(name: str) -> str:
     return f"{given} {family}" if comma else name
 
 
-def _people(written: list[str]) -> tuple[str, ...]:
-    names = [
-        name
-        for value in written
-        for part in _BETWEEN_NAMES.split(_PREFIX.sub("", value))
-        if (name := _person(part))
-    ]
-    return tuple(dict.fromkeys(names))[:_MAX_AUTHORS]
-
-
-def _person(written: str) -> str:
-    name = squeeze(_PREFIX.sub("", written)).strip(" ,;|-–—·•:()")
-    fits = _MIN_NAME <= len(name) <= _MAX_NAME and not _NO_NAME.search(name)
-    return name if fits else ""
+# --- Marks for machines ---
 
 
 def _marked(root: HtmlElement, around: set[HtmlElement]) -> list[str]:
     """Return the names in elements that are marked as author for machines."""
-    marked = [*root.iterfind(".//*[@itemprop='author']"), *root.iterfind(".//*[@rel='author']")]
-    names = (
+    marked = [element for path in _MARKED for element in root.iterfind(path)]
+    found = (
         element.get("content") or _first_name(element)
         for element in marked[:_MAX_MARKS]
         if not places.is_elsewhere(element, around)
     )
-    return [name for name in names if name and len(name) < _MAX_LINE]
+    return [name for name in found if name and len(name) < _MAX_LINE]
 
 
 def _labelled(root: HtmlElement, around: set[HtmlElement]) -> list[str]:
-    """Return the name in the first element whose class says that it holds the author."""
-    for element in root.iter("a", "span", "div", "p", "address", "li", "h3", "h4"):
-        label = f"{element.get('class', '')} {element.get('id', '')}"
-        if len(label) == 1 or not _LABEL.search(label) or places.is_elsewhere(element, around):
-            continue
+    """Return the names in the first elements whose class says that they hold the author."""
+    holders = [
+        element
+        for element in root.iter(*_BLOCKS)
+        if _is_labelled(element) and not places.is_elsewhere(element, around)
+    ]
+    outer = {ancestor for element in holders for ancestor in element.iterancestors()}
+    for element in sorted(holders, key=lambda holder: holder in outer):
         name = _first_name(element)
-        if _MIN_NAME < len(name) < _MAX_LINE and _looks_like_names(name):
-            return [name]
+        if _MIN_NAME < len(name) < _MAX_LINE and names.look_like_names(name):
+            return [name, *_fellows(element, holders)]
     return []
+
+
+def _is_labelled(element: HtmlElement) -> bool:
+    label = f"{element.get('class', '')} {element.get('id', '')}"
+    return len(label) > 1 and bool(_LABEL.search(label))
+
+
+def _fellows(element: HtmlElement, holders: list[HtmlElement]) -> list[str]:
+    """Return the names in the elements of the same kind beside this one."""
+    fellows = (
+        _first_name(other)
+        for other in holders
+        if other is not element
+        and other.getparent() is element.getparent()
+        and (other.tag, other.get("class")) == (element.tag, element.get("class"))
+    )
+    return [name for name in fellows if name and names.look_like_names(name)]
+
+
+# --- What readers see ---
 
 
 def _beside(root: HtmlElement, headline: HtmlElement | None) -> list[str]:
@@ -131,15 +154,86 @@ def _beside(root: HtmlElement, headline: HtmlElement | None) -> list[str]:
     if headline is None:
         return []
     for element in islice(_after(root, headline), _NEAR):
-        text = element.text or ""
-        if not _BY_LINE.match(text):
-            continue
-        line = text_of(element)
-        if len(line) < _MAX_LINE:
-            name = _cut_date(_BY_LINE.sub("", line))
-            if _looks_like_names(name):
-                return [name]
+        line = squeeze(element.text)
+        found = _by_line(element) or (len(line) < _MAX_LINE and names.before_role(line))
+        if found:
+            return [found]
     return []
+
+
+def _plainly(root: HtmlElement, around: set[HtmlElement]) -> list[str]:
+    """Return the names in the first short line "Written by ..."."""
+    for element in root.iter("p", "div", "span", "li", "em", "i", "strong", "h3", "h4", "a"):
+        if names.has_label(element.text or "", plain=True) and (found := _by_line(element)):
+            return [] if places.is_elsewhere(element, around) else [found]
+    return []
+
+
+def _by_line(element: HtmlElement) -> str:
+    """Return the names in an element that begins with "By", or that stand after such a word."""
+    if len(element) > _MAX_CHILDREN or not names.has_label(element.text or ""):
+        return ""
+    for holder in (element, element.getnext(), element.getparent()):
+        line = text_of(holder) if holder is not None else ""
+        if len(line) < _MAX_LINE and names.without_label(line):
+            linked = [n for link in holder.iter("a") if (n := _author_linked(link))]
+            written = _cut_date(names.without_label(line))
+            several = ", ".join(linked) if len(linked) > 1 else ""
+            found = (several, written, *linked, _first_name(holder))
+            return next((line for line in found if names.look_like_names(line)), "")
+    return ""
+
+
+def _author_linked(link: HtmlElement) -> str:
+    """Return the name in a link to the page of an author."""
+    name = _first_name(link) if _AUTHOR_ADDRESS.search(link.get("href") or "") else ""
+    return name if _is_full_name(name) else ""
+
+
+def _linked(root: HtmlElement, headline: HtmlElement | None) -> list[str]:
+    """Return the names in the first links to the pages of authors, near the headline."""
+    if headline is None:
+        return []
+    around = places.around(headline)
+    holder, found = None, []
+    for link in islice(_after(root, headline), _NEAR):
+        name = _author_linked(link) if link.tag == "a" else ""
+        if not name or places.is_elsewhere(link, around):
+            continue
+        if holder is None or link.getparent() is holder:
+            holder = link.getparent()
+            found.append(name)
+    return found
+
+
+def _introduced(root: HtmlElement) -> list[str]:
+    """Return the one name that a box introduces: "Mira Aalto", "Mira Aalto is a writer ..."."""
+    told: dict[str, str] = {}
+    for element in root.iter("p", "div", "span"):
+        line = _beginning(element)
+        if _MIN_BIOGRAPHY < len(line) < _MAX_BIOGRAPHY and (match := _IS.match(line)):
+            told.setdefault(match[1], line)
+    told = {n: line for n, line in told.items() if _is_full_name(n) and not n.isupper()}
+    if not told:
+        return []
+    lines = (squeeze(element.text) for element in root.iter(*_BLOCKS, "h2", "h5", "em", "b"))
+    alone = Counter(line for line in lines if line in told)
+    found = [name for name in told if alone[name] > (not names.has_role(told[name]))]
+    return found if len(found) == 1 else []
+
+
+def _beginning(element: HtmlElement) -> str:
+    """Return how an element begins, where its first words may be a link."""
+    own = squeeze(element.text)
+    if own or not len(element):
+        return own
+    return squeeze(f"{element[0].text or ''} {element[0].tail or ''}")
+
+
+def _is_full_name(line: str) -> bool:
+    if not (_MIN_NAME < len(line) < _MAX_LINE / 2) or names.is_nobody(line):
+        return False
+    return len(line.split()) >= _FULL_NAME and names.look_like_names(line)
 
 
 def _after(root: HtmlElement, headline: HtmlElement) -> Iterator[HtmlElement]:
@@ -160,16 +254,7 @@ def _cut_date(line: str) -> str:
 def _first_name(element: HtmlElement) -> str:
     """Return the first words in an element that are no "By": the name, not the role after it."""
     for chunk in element.itertext():
-        text = squeeze(chunk)
-        name = _PREFIX.sub("", f"{text} ").strip()
-        if name and not _NO_NAME.search(name.rstrip(":")):
-            return text
+        name = names.without_label(chunk)
+        if name and not names.is_nobody(name):
+            return squeeze(chunk)
     return ""
-
-
-def _looks_like_names(line: str) -> bool:
-    """Tell names from a sentence: few words between separators, none of them a number."""
-    parts = [part for part in _BETWEEN_NAMES.split(_PREFIX.sub("", line)) if part.strip()]
-    return bool(parts) and all(
-        len(part.split()) <= _MAX_WORDS and not re.search(r"\d", part) for part in parts
-    )

@@ -14,7 +14,7 @@ from worker import titles
 from worker.tree import squeeze, text_of
 
 _ELSEWHERE = re.compile(
-    r"comment|related|sidebar|widget|footer|recent|popular|trending|more-|teaser|read-?next"
+    r"comment|related|sidebar|(?<!elementor-)widget|footer|recent|popular|trending|more-|teaser|read-?next"
     r"|recommend|copyright|(?<![a-z])nav(?:bar|igation|-)|menu|ticker|breaking|current|today|weather|calendar",
     re.IGNORECASE,
 )

@@ -1,0 +1,144 @@
+"""A line that names authors goes in; the names of the people in it come out.
+
+"By", roles, places and employers are cut; an agency is an author only where no person is named.
+"""
+
+import re
+from functools import cache
+
+from worker import lexicon, titles
+from worker.tree import squeeze
+
+_PARTS = re.compile(r"\s*(?:[,;،|•·/]|\s[-–—]\s)\s*")
+_AND = re.compile(
+    r"\s*(?:&|\b(?:and|und|et|og|och|en|y|ve|и|та)\b|\s[eio]\s|\sو\s"
+    # "and" grown together with the name after it, which is one of two words at least: there are
+    # names that begin with this letter.
+    r"|(?<=\w\w\s)و(?=\w+\s\w))\s*",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"https?:|www\.|\S@\S", re.IGNORECASE)
+_ACCOUNT = re.compile(r"^[a-z\d]+[._-][a-z\d._-]+$|\badmin\b", re.IGNORECASE)
+_NO_NAME = re.compile(
+    r"@|\d{3}|\bsays$|\bmin read\b|^reviewed\b|^(?:more|articles|insights|read) ",
+    re.IGNORECASE,
+)
+_WHERE = re.compile(r"^(\S+\s\S.*?)\s(?:in|for|from|at|aus|für|pour|à|para)(?:\s.*)?$")
+_AROUND = " ,;|-–—·•:()[]/"
+_MAX_AUTHORS = 12
+_MIN_NAME, _MAX_NAME, _MAX_WORDS = 2, 60, 5
+_FULL_NAME = 2
+
+
+def people(written: list[str]) -> tuple[str, ...]:
+    """Return the names in these texts, each once, without what is around them."""
+    found: dict[str, str] = {}
+    for line in written:
+        if _ADDRESS.search(line):
+            continue
+        for name in _in_line(line):
+            found.setdefault(titles.loose(name), name)
+    return tuple(found.values())[:_MAX_AUTHORS]
+
+
+def without_label(line: str) -> str:
+    """Return a line without the "By" that it begins with; nothing where there is nothing more."""
+    line = squeeze(line).strip(_AROUND)
+    while match := _label().match(line):
+        line = line[match.end() :].strip(_AROUND)
+    return line
+
+
+def has_label(line: str, *, plain: bool = False) -> bool:
+    """Tell a line that begins with "By", or `plain`ly with "Written by"."""
+    return bool((_plain_label() if plain else _label()).match(squeeze(line).lstrip(_AROUND)))
+
+
+def look_like_names(line: str) -> bool:
+    """Tell names from a sentence: few words between separators, none a number or in small letters.
+
+    Scripts without capitals are told by the number of words alone.
+    """
+    parts = [name for part in _PARTS.split(without_label(line)) for name in _AND.split(part)]
+    parts = [part for part in parts if part.strip(_AROUND)]
+    return bool(parts) and all(_looks_like_name(part) for part in parts)
+
+
+def is_account(name: str) -> bool:
+    """Tell the name of an account from that of a person: first.last, NOC Admin."""
+    return bool(_ACCOUNT.search(name))
+
+
+def before_role(line: str) -> str:
+    """Return the full name in "Mira Aalto, senior writer, 3 May 2024"; nothing without a role."""
+    name, *others = _PARTS.split(squeeze(line))
+    fits = len(name.split()) >= _FULL_NAME and _looks_like_name(name) and not has_role(name)
+    return name if fits and any(has_role(part) for part in others) else ""
+
+
+def is_nobody(line: str) -> bool:
+    """Tell an account or a label that names no one."""
+    bare = squeeze(line).strip(_AROUND).casefold()
+    if bare in _words("nobody") or not without_label(line):
+        return True
+    return bool(_NO_NAME.search(line) or _ADDRESS.search(line))
+
+
+def has_role(line: str) -> bool:
+    """Tell whether a word of the line is one for what people of the press do."""
+    return any(_is_role(word) for word in re.findall(r"\w+", line))
+
+
+def _looks_like_name(part: str) -> bool:
+    words = part.strip(_AROUND).split()
+    if not 0 < len(words) <= _MAX_WORDS or re.search(r"\d", part):
+        return False
+    return not any(word[0].islower() and word not in _words("particles") for word in words)
+
+
+def _in_line(line: str) -> list[str]:
+    first, *others = _PARTS.split(without_label(line))
+    beside = [part for part in others if not (_is_full(first) and _is_beside(part))]
+    parts = [name for part in (first, *beside) for name in _AND.split(part)]
+    return [name for part in parts if (name := _name(part))]
+
+
+def _is_full(part: str) -> bool:
+    return len(part.split()) >= _FULL_NAME
+
+
+def _is_beside(part: str) -> bool:
+    """Tell the role, place or agency that stands after a full name."""
+    return not _is_full(part) or part.casefold() in _words("agencies") or has_role(part)
+
+
+def _name(part: str) -> str:
+    name = _WHERE.sub(r"\1", without_label(part)).strip(_AROUND)
+    words = name.split()
+    role = next((i for i, word in enumerate(words) if i >= _FULL_NAME and _is_role(word)), None)
+    name = " ".join(words[:role])
+    return name if _MIN_NAME <= len(name) <= _MAX_NAME and not is_nobody(name) else ""
+
+
+def _is_role(word: str) -> bool:
+    return word.casefold() in _words("roles")
+
+
+@cache
+def _words(kind: str) -> frozenset[str]:
+    return frozenset(word.casefold() for word in lexicon.load("bylines")[kind])
+
+
+@cache
+def _label() -> re.Pattern[str]:
+    return _beginning(_words("by") | _words("written_by"))
+
+
+@cache
+def _plain_label() -> re.Pattern[str]:
+    return _beginning(_words("written_by"))
+
+
+def _beginning(words: frozenset[str]) -> re.Pattern[str]:
+    listed = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?:{listed})(?:\s*[:：]\s*|\s+|$)", re.IGNORECASE)
