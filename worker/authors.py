@@ -51,6 +51,8 @@ def read(
     site = titles.loose(site_name or "")
     outlet = None
     headline = places.headline(root)
+    if headline is None:
+        headline = next(root.iter("h1"), None)
     for witness, written in chain(_stated(root, nodes, metas), _written(root, headline)):
         people = names.people(written)
         named = tuple(

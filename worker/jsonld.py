@@ -17,21 +17,63 @@ _COMMENT_MARKS = re.compile(
     r"^\s*(?:<!--|//\s*<!\[CDATA\[|<!\[CDATA\[|/\*.*?\*/)|(?:-->|//\s*\]\]>|\]\]>);?\s*$"
 )
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-#: What can be saved from JSON that no parser reads: the flat string fields of the article.
+#: What can be saved from JSON that no parser reads: the flat fields of the article.
 _FLAT_FIELD = re.compile(
-    r'"(headline|datePublished|dateModified|dateCreated|articleSection|description|inLanguage)"'
-    r'\s*:\s*"((?:[^"\\]|\\.)*)"'
+    r'"(headline|datePublished|dateModified|dateCreated|articleSection|description|inLanguage'
+    r'|keywords|isAccessibleForFree|commentCount)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|(true|false|\d+)\b)'
 )
-_FLAT_AUTHOR = re.compile(r'"author"\s*:\s*\[?\s*\{[^{}]*?"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_FLAT_AUTHOR = re.compile(
+    r'"author"\s*:\s*(?:\[((?:\s*,?\s*\{[^{}]{0,1000}\})+)|(\{[^{}]{0,1000}\})|("(?:[^"\\]|\\.)*"))'
+)
+_FLAT_NAME = re.compile(r'"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_FLAT_TYPE = re.compile(r'"@type"\s*:\s*\[?\s*"([A-Za-z]*(?:Article|Posting))"')
+_WORD = re.compile(r"\w+")
+_PEOPLE = ("author", "creator", "publisher")
 _MAX_LENGTH = 2_000_000
 _MAX_NODES = 200
 
 
 def articles(root: HtmlElement) -> list[Node]:
-    """Return the nodes that are articles, then those that stand for the whole page."""
+    """Return the nodes that are articles, then those that stand for the whole page.
+
+    An article whose headline has no word of the page's title is another page's, and comes last.
+    """
     nodes = [node for script in _scripts(root) for node in _nodes(script)][:_MAX_NODES]
-    articles = [node for node in nodes if _is(node, _ARTICLE)]
-    return articles + [node for node in nodes if _is(node, _WHOLE_PAGE) and node not in articles]
+    named = {node["@id"]: node for node in nodes if isinstance(node.get("@id"), str)}
+    nodes = [_with_people(node, named) for node in nodes]
+    title = set(_WORD.findall((root.findtext(".//title") or "").casefold()))
+    found = [node for node in nodes if _is(node, _ARTICLE) or _looks_like_article(node)]
+    found.sort(key=lambda node: _is_of_another_page(node, title))
+    return found + [node for node in nodes if _is(node, _WHOLE_PAGE) and node not in found]
+
+
+def _is_of_another_page(node: Node, title: set[str]) -> bool:
+    headline = set(_WORD.findall(text(node.get("headline")).casefold()))
+    return bool(title and headline) and not title & headline
+
+
+def _looks_like_article(node: Node) -> bool:
+    """Tell a node without a type that has what articles have."""
+    return not node.get("@type") and bool(node.get("headline") and node.get("datePublished"))
+
+
+def _with_people(node: Node, named: dict[str, Node]) -> Node:
+    """Return a node that has who it names by "@id" written out."""
+    references = [name for name in _PEOPLE if _references(node.get(name))]
+    return {**node, **{name: _resolved(node[name], named) for name in references}}
+
+
+def _references(value: object) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(item, dict) and "@id" in item for item in values)
+
+
+def _resolved(value: object, named: dict[str, Node]) -> object:
+    if isinstance(value, list):
+        return [_resolved(item, named) for item in value]
+    if isinstance(value, dict) and not value.get("name") and isinstance(value.get("@id"), str):
+        return named.get(value["@id"], value)
+    return value
 
 
 def is_news(node: Node) -> bool:
@@ -107,12 +149,17 @@ def _parse(script: str) -> object | None:
 
 
 def _saved(script: str) -> Iterator[Node]:
-    node: Node = {"@type": "Article"} if re.search(r'"[A-Za-z]*Article"', script) else {}
-    for name, value in _FLAT_FIELD.findall(script):
-        node.setdefault(name, _unescaped(value))
-    authors = [_unescaped(name) for name in _FLAT_AUTHOR.findall(script)[:1]]
+    """Yield what can be read of broken JSON without guessing: the first of each flat field."""
+    kind = _FLAT_TYPE.search(script)
+    node: Node = {"@type": kind[1]} if kind else {}
+    for name, value, bare in _FLAT_FIELD.findall(script):
+        node.setdefault(name, bare or _unescaped(value))
+    if author := _FLAT_AUTHOR.search(script):
+        people = _FLAT_NAME.findall(author[1] or author[2] or "")
+        written = people or [(author[3] or "").strip('"')]
+        node["author"] = [_unescaped(name) for name in written if name]
     if node:
-        yield {**node, "author": authors}
+        yield node
 
 
 def _unescaped(value: str) -> str:
