@@ -29,6 +29,7 @@ MODULES = {
     "trace": "trace",
     "dead-letters": "dead_letters",
     "extract": "text",
+    "explain": "explain",
 }
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

@@ -11,12 +11,11 @@ import typer
 from services.cli.app import app, output, progress_console, settings_of
 from services.cli.processes import drain, spawn, stop_on_signals
 from services.cli.session import servers
+from services.cli.sources_file import read_sources
 from services.queue import Queue
-from services.shared import sources as sources_module
 from services.shared.contracts import LANES, Lane
 from services.shared.errors import RasidError
 from services.shared.observability import configure_logging
-from services.shared.settings import Settings
 from services.storage import migrate as migrations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +36,7 @@ def up(context: typer.Context) -> None:
     from services.local import start
 
     settings = settings_of(context)
-    _sources(settings)  # a mistake in it is told now, not in a log
+    read_sources(settings)  # a mistake in it is told now, not in a log
     console = progress_console()
     stop_on_signals()
     with servers(settings) as session:
@@ -138,7 +137,7 @@ def crawl(
       RASID_SOURCES=my-sources.yaml rasid crawl
     """
     settings = settings_of(context)
-    sources = _sources(settings)
+    sources = read_sources(settings)
     if check:
         for source in sources:
             state = "" if source.enabled else " (not enabled)"
@@ -257,13 +256,3 @@ def run_tests(context: typer.Context) -> None:
             check=False,
         ).returncode
     )
-
-
-def _sources(settings: Settings) -> tuple[sources_module.Source, ...]:
-    try:
-        text = settings.sources_file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RasidError(
-            f"cannot read {settings.sources_file}: {error}; RASID_SOURCES names another file"
-        ) from error
-    return sources_module.parse(text, str(settings.sources_file))

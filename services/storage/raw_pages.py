@@ -1,7 +1,13 @@
-"""Raw pages that were taken from the queue: which are known, and what became of them."""
+"""Raw pages that were taken from the queue: which are known, and what the newest of them was."""
 
+import hashlib
 from collections.abc import Sequence
+from typing import Any
 
+from psycopg.rows import dict_row
+
+from services.shared import compression
+from services.shared.contracts import RawPage
 from services.storage import Connection, queries, transient_errors
 
 SQL = queries("raw_pages")
@@ -16,3 +22,23 @@ def known(connection: Connection, ids: Sequence[str]) -> set[str]:
     with transient_errors():
         rows = connection.execute(SQL.known, {"ids": list(ids)}).fetchall()
     return {str(page_id) for (page_id,) in rows}
+
+
+def newest(
+    connection: Connection, urls: Sequence[str], normalized_url: str | None
+) -> RawPage | None:
+    """Return the page received last under an address in any of its forms, or under a file's name.
+
+    What its source says of it (time zone, rules) is not stored with it.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    keys = [hashlib.sha256(normalized_url.encode()).digest()] if normalized_url else []
+    with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
+        found: dict[str, Any] | None = cursor.execute(
+            SQL.newest, {"urls": list(urls), "keys": keys}
+        ).fetchone()
+    if found is None:
+        return None
+    return RawPage(**{**found, "body": compression.decompress(found["body"])})

@@ -23,3 +23,24 @@ where raw_pages.outcome = 'dead_letter';
 -- Not those whose body was lost before anyone read it: these are to be had again.
 select id from rasid.raw_pages
 where id = any(%(ids)s) and reason is distinct from 'body_missing';
+
+-- name: newest
+-- The page received last under any of these addresses, file names or keys, as the worker got it.
+select
+    p.requested_url, p.final_url, p.origin, p.source, p.feed_url, p.fetched_at, p.status, p.headers,
+    l.title as feed_title, l.published_at as feed_published_at, c.body
+from rasid.raw_pages as p
+join rasid.captures as c on c.sha256 = p.capture_sha256
+left join rasid.links as l on l.page_id = p.id
+where p.requested_url = any(%(urls)s)
+    or p.final_url = any(%(urls)s)
+    or (
+        left(p.origin, 200) in (select left(url, 200) from unnest(%(urls)s::text[]) as url)
+        and p.origin = any(%(urls)s)
+    )
+    or p.article_id in (
+        select id from rasid.articles where normalized_url_sha256 = any(%(keys)s)
+    )
+    or p.id in (select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s))
+order by p.processed_at desc, p.id, l.id
+limit 1;
