@@ -28,6 +28,7 @@ from services.shared.contracts import (
 )
 from services.shared.frontier import LinkReason, LinkState, Problem
 from services.shared.settings import SECRET_NAMES, Settings
+from worker.explain import Fate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -131,6 +132,7 @@ def test_every_word_is_mentioned() -> None:
         "glossary.md": (*LANES, *get_args(Precision)),
         "consumers.md": get_args(Precision),
         "importing.md": OMISSIONS,
+        "extraction.md": [word for words in get_args(Fate) for word in get_args(words)],
     }
     missing = [
         (page, word)
@@ -222,11 +224,12 @@ def test_every_field_of_sources_is_explained() -> None:
     parts: dict[str, type[sources.Record]] = {
         "": sources.Source,
         "crawl.": sources.CrawlPolicy,
+        "rules.": sources.Rules,
         "feeds.": sources.Feed,
     }
     fields = {part + name for part, record in parts.items() for name in record.model_fields}
 
-    assert fields - {"crawl"} - first_cells("crawling.md") == set()
+    assert fields - {"crawl", "rules"} - first_cells("crawling.md") == set()
 
 
 def test_the_example_of_json_lines_is_a_page(tmp_path: Path) -> None:
