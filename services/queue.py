@@ -23,7 +23,7 @@ from redis.exceptions import ExecAbortError, OutOfMemoryError, RedisError
 
 from services.shared import compression, contracts
 from services.shared.contracts import LANES, Lane, RawPage
-from services.shared.errors import InvalidMessage, TransientError
+from services.shared.errors import InvalidMessage, RasidError, TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import MIB, Settings
 
@@ -154,12 +154,15 @@ class Queue:
     """The queue between the producers of raw pages and the workers."""
 
     def __init__(self, settings: Settings, celery: Celery | None = None) -> None:
-        """Prepare the connections; nothing is opened before it is needed."""
+        """Prepare the connections; nothing is opened before it is needed.
+
+        Raises:
+            RasidError: an address is none.
+        """
         self._settings = settings
+        self._bodies = _client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL")
+        self._broker = _client(settings.redis_url or "", "REDIS_URL")
         self._celery = celery or make_celery(settings)
-        options = {"socket_timeout": 30, "socket_connect_timeout": 5, "health_check_interval": 10}
-        self._bodies = redis.Redis.from_url(redis_url(settings.bodies_url), **options)
-        self._broker = redis.Redis.from_url(redis_url(settings.redis_url or ""), **options)
 
     # ------------------------------------------------------------------ producers
 
@@ -371,6 +374,20 @@ class Queue:
         self.send([i for i in ids if i in tried], lane, alone=True)
         return len(ids)
 
+    def send_all(self) -> int:
+        """Tell the workers of every pending page, and return how many: for a broker that is new.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        total = 0
+        for lane, key in PENDING.items():
+            with transient_errors():
+                ids = self._bodies.zrange(key, 0, -1)
+            self.send([i.decode() for i in ids if isinstance(i, bytes)], lane)
+            total += len(ids)
+        return total
+
     def ping(self) -> None:
         """Return if both Redis servers answer.
 
@@ -380,6 +397,19 @@ class Queue:
         with transient_errors():
             self._bodies.ping()
             self._broker.ping()
+
+
+def _client(url: str, name: str) -> redis.Redis:
+    try:
+        return redis.Redis.from_url(
+            redis_url(url), socket_timeout=30, socket_connect_timeout=5, health_check_interval=10
+        )
+    except ValueError:
+        # Without the cause: it may quote the password.
+        raise RasidError(
+            f"{name} is not an address like redis://:PASSWORD@HOST:6379/0; "
+            "letters such as @ / : in a password are written as %40 %2F %3A"
+        ) from None
 
 
 def _pack(page: RawPage) -> bytes:

@@ -1,7 +1,6 @@
 """Pages in, plain dictionaries of clean text out, on all cores and without any server."""
 
 import base64
-import binascii
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -108,7 +107,7 @@ def _from_line(line: bytes, settings: Settings) -> Line:
             fetched_at=fetched_at and datetime.fromisoformat(fetched_at),
             headers={"content-type": fields["content_type"]} if fields.get("content_type") else {},
         )
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         detail = f"{type(error).__name__}: {error}"
         return {**_line(_id_of(line), None), "rejection": "invalid_line", "detail": detail}
     return {**_from_page(page, settings), "id": fields.get("id")}
@@ -145,7 +144,7 @@ def _json(value: object) -> object:
 def _id_of(line: bytes) -> object:
     try:
         return json.loads(line).get("id")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,13 +103,21 @@ def main() -> None:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     _load(sys.argv[1:])
     try:
-        app(prog_name="rasid")
+        try:
+            app(prog_name="rasid")
+        finally:
+            sys.stdout.flush()
     except RasidError as error:
         print(f"rasid: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except BrokenPipeError:
-        # Whoever read the output has closed it (`rasid articles | head`): that is no error.
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit) as end:
+        # Whoever read the output has closed it (`rasid articles | head`): that is no error,
+        # though Typer ends with 1 then.
+        if not isinstance(end, BrokenPipeError) and not isinstance(
+            end.__context__, BrokenPipeError
+        ):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
 
 

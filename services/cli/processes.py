@@ -4,8 +4,10 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType
 
+from services import reconciler
 from services.cli.app import progress_console
 from services.cli.session import Session, environment
 from services.local import Stack
@@ -36,12 +38,15 @@ def spawn(
 def drain(session: Session, *, timeout_s: float = 3600) -> None:
     """Wait until the queue is empty, saying how much is left.
 
+    On servers of this session there is no reconciler but this.
+
     Raises:
         RasidError: it is not empty in time, or the worker cannot be kept running.
     """
     crashes = 0
     queue = Queue(session.settings)
     end = time.monotonic() + timeout_s
+    look_at = time.monotonic() + session.settings.reconcile_every_s
     with progress_console().status("worker starts") as shown:
         while time.monotonic() < end:
             try:
@@ -52,6 +57,10 @@ def drain(session: Session, *, timeout_s: float = 3600) -> None:
                 if not total:
                     return
                 shown.update(f"{total} pages to work off")
+            if session.stack and time.monotonic() > look_at:
+                look_at = time.monotonic() + session.settings.reconcile_every_s
+                with suppress(TransientError):
+                    reconciler.look(queue)
             if session.stack is None:
                 time.sleep(0.2)
             elif ended := session.stack.wait(0.1):

@@ -63,7 +63,13 @@ def servers(settings: Settings, *, redis: bool = True) -> Iterator[Session]:
         raise
     with stack:
         migrate(stack.database_url)
-        yield Session(_with_addresses(settings, stack), stack)
+        session = Session(_with_addresses(settings, stack), stack)
+        if redis:
+            # The embedded broker begins empty: of what was left on the queue no worker knows.
+            from services.queue import Queue  # here, because it takes long and most need it not
+
+            Queue(session.settings).send_all()
+        yield session
 
 
 def _with_addresses(settings: Settings, stack: Stack) -> Settings:

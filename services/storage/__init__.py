@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from psycopg import errors as pg
 
-from services.shared.errors import NotMigrated, TransientError
+from services.shared.errors import NotMigrated, RasidError, TransientError
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -71,18 +71,26 @@ def open_connection(database_url: str) -> Connection:
 
     Raises:
         TransientError: the server cannot be reached or refuses.
+        RasidError: the address is none.
     """
-    with transient_errors():
-        return psycopg.connect(
-            database_url,
-            autocommit=True,
-            connect_timeout=10,
-            application_name="rasid",
-            options="-c timezone=UTC",
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-        )
+    try:
+        with transient_errors():
+            return psycopg.connect(
+                database_url,
+                autocommit=True,
+                connect_timeout=10,
+                application_name="rasid",
+                options="-c timezone=UTC",
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+            )
+    except psycopg.ProgrammingError:
+        # The driver's words hold a part of the address, which may be the password.
+        raise RasidError(
+            "DATABASE_URL is not an address like postgresql://USER:PASSWORD@HOST:5432/NAME; "
+            "letters such as @ / : in a password are written as %40 %2F %3A"
+        ) from None
 
 
 def connect(database_url: str) -> Connection:

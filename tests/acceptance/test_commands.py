@@ -116,6 +116,7 @@ def test_extract_needs_no_servers() -> None:
         for line in (
             json.dumps(good).encode(),
             b"{broken",
+            b'{"id": 8, "html_base64": ' + b"[" * 200_000,
             json.dumps({**good, "id": "empty", "html_base64": ""}).encode(),
             json.dumps({**good, "id": 9}).encode(),
         )
@@ -125,8 +126,14 @@ def test_extract_needs_no_servers() -> None:
 
     assert done.returncode == 0, done.stderr
     found = lines(done.stdout)
-    assert [line["id"] for line in found] == [7, None, "empty", 9]
-    assert [line["rejection"] for line in found] == [None, "invalid_line", "empty_body", None]
+    assert [line["id"] for line in found] == [7, None, None, "empty", 9]
+    assert [line["rejection"] for line in found] == [
+        None,
+        "invalid_line",
+        "invalid_line",
+        "empty_body",
+        None,
+    ]
     assert found[0]["title"] == "The bridge is open"
     keys = {"id", "title", "text", "authors", "published_at", "language", "rejection"}
     assert all(keys <= line.keys() for line in found)
@@ -149,6 +156,12 @@ def test_extract_of_files(tmp_path: Path) -> None:
         (["articles"], {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Postgres:"),
         (["crawl", "--check"], {"RASID_SOURCES": "/nowhere.yaml"}, "cannot read /nowhere.yaml"),
         (["migrate"], {"RASID_CONCURRENCY": "many"}, "RASID_CONCURRENCY"),
+        (["articles"], {"DATABASE_URL": "secret"}, "DATABASE_URL is not an address"),
+        (
+            ["import", "x"],
+            {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "REDIS_URL": "redis://h:secret/0"},
+            "REDIS_URL is not an address",
+        ),
     ],
 )
 def test_errors_say_what_to_do(arguments: list[str], env: dict[str, str], says: str) -> None:
@@ -158,6 +171,37 @@ def test_errors_say_what_to_do(arguments: list[str], env: dict[str, str], says: 
     message = done.stderr.decode()
     assert (done.returncode, message.count("\n")) == (1, 1), message
     assert says in message
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_reader_that_goes_away(read: int) -> None:
+    """Output that nobody reads to its end (`rasid extract | head -1`) is no error."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "services.cli", "extract", *map(str, SEEDS * (1 + 9 * read))],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(read):
+            process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.timeout(120)
+def test_pages_an_earlier_command_left(tmp_path: Path) -> None:
+    """What is on the queue of the embedded servers is worked off by the next import, at once."""
+    env = {"RASID_STATE": str(tmp_path / "state")}
+    rasid("import", str(SEEDS[0]), "--no-wait", env=env)
+
+    again = rasid("import", str(SEEDS[0]), env=env)
+
+    assert again.returncode == 0, again.stderr
+    assert len(lines(rasid("articles", "--json", env=env).stdout)) == 1
 
 
 def test_not_migrated(product: Product, empty: str) -> None:
