@@ -191,15 +191,17 @@ class Queue:
             log.warning("hint not sent", pages=len(new), error=str(error))
         return len(new)
 
-    def replay(self, page_id: str, page: RawPage) -> None:
+    def replay(self, page_id: str, page: RawPage | bytes) -> None:
         """Put a page on the queue again under the id it had, with no attempt counted.
+
+        Bytes are what `take` found unreadable, perhaps because a newer Rasid had written it.
 
         Raises:
             TransientError: Redis is away or full.
         """
         self.forgive([page_id])
         with transient_errors(), self._bodies.pipeline(transaction=True) as pipe:
-            pipe.set(BODY + page_id, _pack(page), nx=True)
+            pipe.set(BODY + page_id, _pack(page) if isinstance(page, RawPage) else page, nx=True)
             pipe.zadd(PENDING["replay"], {page_id: time.time()}, nx=True)
             pipe.execute()
         self.send([page_id], "replay", alone=True)

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from services.cli import tables
-from services.cli.app import Json, Limit, app, output, print_json, settings_of
+from services.cli.app import (
+    Json,
+    Limit,
+    app,
+    output,
+    print_json,
+    progress_console,
+    settings_of,
+)
 from services.cli.session import servers
 from services.queue import Queue
 from services.shared.errors import RasidError
@@ -98,6 +106,8 @@ def dead_letters_replay(
 ) -> None:
     """Put dead letters on the queue again; what fails again becomes a dead letter again.
 
+    Those on the queue again already are left alone, unless they are named.
+
     \b
     Examples:
       rasid dead-letters replay --dry-run
@@ -109,8 +119,9 @@ def dead_letters_replay(
         connect(session.database_url) as connection,
     ):
         letters = dead_letters.listing(
-            connection, reason=reason, ids=page_ids or None, waiting=True
+            connection, reason=reason, ids=page_ids or None, waiting=not page_ids
         )
+        _check_named(page_ids, letters)
         if dry_run:
             output().print(tables.dead_letters_table(letters))
             output().print(f"{len(letters)} would be replayed.")
@@ -118,13 +129,13 @@ def dead_letters_replay(
         queue = Queue(session.settings)
         sent = 0
         for letter in letters:
-            page = dead_letters.raw_page(connection, letter.page_id)
-            if page is None:
+            message = dead_letters.message(connection, letter)
+            if message is None:
                 output().print(f"{letter.page_id}: its body was never received; left as it is")
                 continue
-            queue.wait_for_room()
-            queue.replay(letter.page_id, page)
-            dead_letters.mark_replayed(connection, [letter.page_id])
+            queue.wait_for_room(lambda why: progress_console().print(f"waiting: {why}"))
+            queue.replay(letter.page_id, message)
+            dead_letters.mark_replayed(connection, letter)
             sent += 1
     output().print(f"{sent} of {len(letters)} dead letters are on the queue again.")
 
@@ -148,6 +159,7 @@ def dead_letters_discard(
         connect(session.database_url) as connection,
     ):
         letters = dead_letters.listing(connection, reason=reason, ids=page_ids or None)
+        _check_named(page_ids, letters)
         if yes:
             dead_letters.discard(connection, [letter.page_id for letter in letters])
             output().print(f"{len(letters)} dead letters discarded.")
@@ -158,6 +170,12 @@ def dead_letters_discard(
 
 
 def _one(letters: list[dead_letters.Letter], page_id: str) -> dead_letters.Letter:
-    if not letters:
-        raise RasidError(f"no dead letter {page_id}: `rasid dead-letters list` lists them")
+    _check_named([page_id], letters)
     return letters[0]
+
+
+def _check_named(page_ids: list[str] | None, letters: list[dead_letters.Letter]) -> None:
+    found = {letter.page_id for letter in letters}
+    for page_id in page_ids or ():
+        if page_id not in found:
+            raise RasidError(f"no dead letter {page_id}: `rasid dead-letters list` lists them")

@@ -68,10 +68,27 @@ def raw_page(connection: Connection, page_id: str) -> RawPage | None:
     return contracts.decode_header(header.encode(), compression.decompress(body))
 
 
-def mark_replayed(connection: Connection, ids: Sequence[str]) -> None:
-    """Note that the pages are on the queue again; success removes them, failure clears the note."""
+def message(connection: Connection, letter: Letter) -> RawPage | bytes | None:
+    """Return what a replay publishes: the raw page, or what lay on the queue and was none.
+
+    None where nothing was ever received.
+
+    Raises:
+        TransientError: Postgres is away.
+        InvalidMessage: what is kept is not a raw page.
+    """
+    page = raw_page(connection, letter.page_id)
+    return page.body if page and letter.reason == "invalid_message" else page
+
+
+def mark_replayed(connection: Connection, letter: Letter) -> None:
+    """Note that the page is on the queue again; success removes it, failure clears the note.
+
+    A worker may have been quicker: a letter that failed again since it was read is not noted.
+    """
+    values = {"id": letter.page_id, "failures_count": letter.failures_count}
     with transient_errors(), connection.transaction():
-        connection.execute(SQL.mark_replayed, {"ids": list(ids)})
+        connection.execute(SQL.mark_replayed, values)
 
 
 def discard(connection: Connection, ids: Sequence[str]) -> None:

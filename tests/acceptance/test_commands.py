@@ -95,6 +95,8 @@ def test_dead_letters(product: Product) -> None:
     product.stack.stop_process("worker")
     product.spawn("mended", "-m", "services.cli", "worker")
     assert b"1 of 1" in rasid("dead-letters", "replay", "--reason", "error", env=env).stdout
+    unknown = rasid("dead-letters", "replay", "0" * 32, env=env)
+    assert (unknown.returncode, b"no dead letter 000" in unknown.stderr) == (1, True)
     product.wait_until_done(60)
 
     assert rasid("dead-letters", "list", "--json", env=env).stdout == b""

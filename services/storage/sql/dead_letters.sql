@@ -38,7 +38,8 @@ left join rasid.captures as c on c.sha256 = d.capture_sha256
 where d.page_id = %(id)s and d.reason <> 'body_missing';
 
 -- name: mark_replayed
-update rasid.dead_letters set replayed_at = now() where page_id = any(%(ids)s);
+update rasid.dead_letters set replayed_at = now()
+where page_id = %(id)s and failures_count = %(failures_count)s;
 
 -- name: discard
 -- The page's row keeps saying that it was a dead letter, and that a person gave it up.
