@@ -5,15 +5,15 @@ without a zone is read in the zone that the caller knows of, else in UTC.
 """
 
 import re
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from itertools import islice
 
 from services.shared import arabic
 from services.shared.contracts import Precision
-from worker import lexicon
+from worker import calendars, clocks, lexicon
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,179 +24,221 @@ class Instant:
     precision: Precision
 
 
-_YEAR = r"(?P<year>(?:19|20)\d\d)"
-_CLOCK = re.compile(
-    r"(?<![\d:.])(?P<hour>[01]?\d|2[0-4])(?:[:٫h]|\s?:\s?)(?P<minute>[0-5]\d)"
-    r"(?::(?P<second>[0-5]\d))?"
-    r"(?:[.,]\d+)?\s*(?P<half>[ap]\.?m\b|[صم](?!\w)|صباح|مساء|ظهر)?",
-    re.IGNORECASE,
-)
-_OFFSET = re.compile(
-    r"(?<=\d)\s*(?:GMT|UTC)?\s*(?P<offset>[+-]\d{2}:?\d{2}|[+-]\d{1,2}|Z|UTC|GMT)(?![\w:])",
-    re.IGNORECASE,
-)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A day in a text, and where it is written."""
+
+    day: date
+    calendar: calendars.Calendar
+    start: int
+    end: int
+    text: str
+
+
+_YEAR = r"(?P<year>(?:1[34]|19|20|25|26)\d\d)(?!\d)"
 _FORMS = (
-    # 2022-12-03T11:14, 2022.12.03, 2022年12月3日, 2022년 12월 3일
+    # 2022-12-03T11:14, 2022.12.03, 2022年12月3日, 2022년 12월 3일, 1403/05/12
     re.compile(
         rf"(?<!\d){_YEAR}\s?[-/.年년]\s?(?P<month>\d\d?)\s?[-/.月월]\s?(?P<day>\d\d?)(?!\d)"
     ),
-    re.compile(rf"^{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?:T?\d{{4,6}}Z?)?$"),
-    # 3 أيلول/سبتمبر 2023, 3rd of September, 2023, 3. září 2023, 12-Jan-2024
     re.compile(
-        r"(?<!\d)(?P<day>\d\d?)(?:st|nd|rd|th|er|º|ª)?(?:\s*[\s.,،/-]\s*)"
-        rf"(?P<name>[^\W\d_][^\d\n|•·]{{1,28}}?)[\s,،./-]*(?<=[\W]){_YEAR}(?!\d)"
+        r"^(?P<year>(?:19|20)\d\d)(?P<month>\d\d)(?P<day>\d\d)(?:T?\d{4}(?:\d\d)?Z?)?$",
+        re.ASCII,
+    ),
+    re.compile(
+        rf"(?P<era>{calendars.ERA})\s?(?P<number>\d{{1,3}}|元)\s?年\s?(?P<month>\d\d?)\s?月"
+        r"\s?(?P<day>\d\d?)\s?日"
+    ),
+    # ngày 12 tháng 3 năm 2024
+    re.compile(
+        rf"(?<!\d)(?P<day>\d\d?)\s+tháng\s+(?P<month>\d\d?)\s*(?:,|năm)?\s*{_YEAR}", re.IGNORECASE
+    ),
+    # 3 أيلول/سبتمبر 2023, 3rd of September, 2023, 3. září 2023, 12-Jan-2024, 14 رجب 1445
+    re.compile(
+        r"(?<!\d)(?P<day>\d\d?)(?:st|nd|rd|th|er|º|ª|ی)?(?:\s*[\s.,،/-]\s*)"
+        rf"(?P<name>[^\W\d_][^\d\n|•·]{{1,28}}?)[\s,،./-]*(?<=[\W]){_YEAR}"
     ),
     # September 3, 2023
     re.compile(
         r"(?P<name>[^\W\d_]{2,}[. ]?)\s*(?P<day>\d\d?)(?:st|nd|rd|th)?(?!\d)\s*[,،.]?\s+(?:at\s)?"
-        rf"{_YEAR}(?!\d)"
+        rf"{_YEAR}"
     ),
-    # 2023 Sep 3, 2023. szeptember 3.
-    re.compile(rf"(?<!\d){_YEAR}[\s.,]+(?P<name>[^\W\d_]{{2,}})\.?\s+(?P<day>\d\d?)(?!\d)"),
+    # Thu Jan 25 14:30:00 EST 2024
     re.compile(
-        r"(?<!\d)(?P<first>\d\d?)\s?(?P<mark>[-/.])\s?(?P<second>\d\d?)\s?[-/.]\s?"
-        rf"{_YEAR}(?!\d)"
+        r"(?P<name>[^\W\d_]{3,9})\s+(?P<day>\d\d?)\s+\d\d?:\d\d(?::\d\d)?\s+(?:[A-Z]{2,4}\s+)?"
+        rf"{_YEAR}"
     ),
+    # 2023 Sep 3, 2023. szeptember 3., 2023 m. rugsėjo 3 d., 2023. gada 3. septembris
+    re.compile(
+        rf"(?<!\d){_YEAR}[\s.,]+(?:m\.\s+)?(?P<name>[^\W\d_]{{2,}})\.?\s+(?P<day>\d\d?)(?!\d)"
+    ),
+    re.compile(rf"(?<!\d){_YEAR}\.?\s+gada\s+(?P<day>\d\d?)\.?\s+(?P<name>[^\W\d_]{{2,}})"),
+    re.compile(r"(?<!\d)(?P<first>\d\d?)\s?(?P<mark>[-/.])\s?(?P<second>\d\d?)\s?[-/.]\s?" + _YEAR),
 )
+_AMBIGUOUS = re.compile(r"(?<![\d/.-])(\d\d?)\s?[-/.]\s?(\d\d?)\s?[-/.]\s?(?:19|20)\d\d(?!\d)")
+_HIJRI_MARK = re.compile(r"\s*(?:هـ|ه(?!\w)|ھ|AH\b)")
+_EPOCH = re.compile(r"1\d{9}(?:\d{3})?", re.ASCII)
 _EARLIEST_YEAR = 1990
+_LATEST_YEAR = 2099
 _MAX_LETTERS_AROUND = 30
+_MAX_LENGTH, _MAX_TRIES = 400, 5
 _MONTHS = 12
-_NOON = 12
-_FURTHEST_MINUTES = 14 * 60
-_MONTH_FIRST = frozenset({"en", "en-us"})
+_MONTH_FIRST = frozenset({"en", "en-us", "en-ph", "es-us", "fil"})
+_PLAIN_SECONDS = 10
 
 
-def parse(written: str, zone: tzinfo | None = None, language: str | None = None) -> Instant | None:
+def parse(
+    written: str,
+    zone: tzinfo | None = None,
+    language: str | None = None,
+    *,
+    month_first: bool | None = None,
+) -> Instant | None:
     """Return the instant that a date names, whether for machines or for readers, or None.
 
-    `language` tells which month a name means that two languages share, and the order of 3/4/2024.
+    `language` tells which month a name means that two languages share, which calendar a year in
+    figures is of, and the order of 3/4/2024 where `month_first` does not.
     """
-    text = arabic.digits(written.strip())
-    for form in _FORMS:
-        match = form.search(text)
-        day = match and _day(match, (language or "").lower())
-        if match and day:
-            return _with_time(day, _after(text, match), zone)
-    return None
+    text = arabic.digits(written.strip()[:_MAX_LENGTH])
+    if _EPOCH.fullmatch(text):
+        return Instant(datetime.fromtimestamp(int(text[:_PLAIN_SECONDS]), UTC), "second")
+    found = _find(text, language, month_first)
+    return _with_time(found, zone) if found else None
 
 
-def stands_alone(written: str) -> bool:
+def stands_alone(written: str, language: str | None = None) -> bool:
     """Tell a line that is a date, with a few words around it at most, from one that has one."""
-    text = arabic.digits(written.strip())
-    for form in _FORMS:
-        match = form.search(text)
-        if match:
-            around = _CLOCK.sub("", text[: match.start()] + text[match.end() :])
-            return sum(map(str.isalpha, around)) <= _MAX_LETTERS_AROUND
-    return False
+    text = arabic.digits(written.strip()[:_MAX_LENGTH])
+    found = _find(text, language, None)
+    if found is None:
+        return False
+    around = clocks.without(f"{text[: found.start]} {text[found.end :]}")
+    return sum(map(str.isalpha, around)) <= _MAX_LETTERS_AROUND
 
 
-def _after(text: str, match: re.Match[str]) -> str:
-    """Return where the time of day can stand: after the date, else before it."""
-    after = text[match.end() :]
-    return after if _CLOCK.search(after) else text[: match.start()]
-
-
-def _day(match: re.Match[str], language: str) -> datetime | None:
-    parts = match.groupdict()
-    if "name" in parts:
-        month, day = _month(parts["name"], language), int(parts["day"])
-    elif "first" in parts:
-        first, second = int(parts["first"]), int(parts["second"])
-        month_first = first <= _MONTHS < second or (
-            parts["mark"] == "/" and language in _MONTH_FIRST and first <= _MONTHS
-        )
-        day, month = (second, first) if month_first else (first, second)
-    else:
-        month, day = int(parts["month"]), int(parts["day"])
-    try:
-        return datetime(int(parts["year"]), month or 0, day, tzinfo=UTC)
-    except ValueError:
+def order(written: str) -> bool | None:
+    """Tell whether dates in figures have the month first (12/31/2024), or None if all fit both."""
+    counts = {True: 0, False: 0}
+    for first, second in _AMBIGUOUS.findall(arabic.digits(written)):
+        if (int(first) > _MONTHS) != (int(second) > _MONTHS):
+            counts[int(second) > _MONTHS] += 1
+    if counts[True] and counts[False]:
         return None
+    return counts[True] > 0 if counts[True] or counts[False] else None
 
 
-def _with_time(day: datetime, beside: str, zone: tzinfo | None) -> Instant | None:
-    if day.year < _EARLIEST_YEAR:
-        return None
-    clock = _CLOCK.search(beside)
-    if not clock:
-        return Instant(day.replace(tzinfo=zone or UTC), "day")
-    hour = _hour(int(clock["hour"]), (clock["half"] or "").lower())
-    offset = _OFFSET.match(beside, clock.end()) or _OFFSET.match(beside, clock.end("minute"))
-    at = day.replace(
-        minute=int(clock["minute"]),
-        second=int(clock["second"] or 0),
-        tzinfo=(_offset(offset["offset"]) if offset else None) or zone or UTC,
-    )
-    return Instant(at.replace(hour=hour), "second" if clock["second"] else "minute")
+def is_ambiguous(written: str) -> bool:
+    """Tell a date in figures whose day and month can be read either way."""
+    match = _AMBIGUOUS.search(arabic.digits(written[:_MAX_LENGTH]))
+    if match is None:
+        return False
+    first, second = int(match[1]), int(match[2])
+    return first != second and max(first, second) <= _MONTHS
 
 
-def _hour(hour: int, half: str) -> int:
-    if half[:1] in {"p", "م"} and hour < _NOON:
-        return hour + _NOON
-    if half[:1] in {"a", "ص"} and hour == _NOON:
-        return 0
-    return hour % 24
-
-
-def _offset(written: str) -> tzinfo | None:
-    if written[0] not in "+-":
-        return UTC
-    digits = written[1:].replace(":", "")
-    minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
-    if minutes > _FURTHEST_MINUTES:
-        return None
-    return timezone(timedelta(minutes=minutes if written[0] == "+" else -minutes))
-
-
-# --- Names of months and cities ---
+def is_undated(written: str) -> bool:
+    """Tell what pages write instead of a date: an age ("منذ 3 ساعات"), or a day of no year."""
+    text = arabic.normalize(written.strip())
+    age = _ages().search(text)
+    # A longer line that holds an age is a sentence.
+    return bool(age and 2 * len(age[0]) >= len(text)) or _is_day_without_year(text)
 
 
 def warm() -> None:
-    """Read the names of months and cities, so that it is done before workers fork."""
-    _month("may", "en")
-    zone_of_city("")
+    """Read the names of months, cities and zones, so that it is done before workers fork."""
+    calendars.warm()
+    clocks.warm()
+    _ages()
 
 
-def _month(name: str, language: str) -> int | None:
-    """Return the month that a phrase such as "de septiembre de" or "أيلول/سبتمبر" names."""
-    by_name = _months()
-    words = arabic.tokens(name)
-    for phrase in [" ".join(words[i : i + 2]) for i in range(len(words) - 1)] + words:
-        found = by_name.get(phrase)
-        if found:
-            return found.get(language[:2]) or next(iter(found.values()))
-    return None
+zone_named = clocks.zone_named
+zone_of_city = clocks.zone_of_city
+
+
+def _find(text: str, language: str | None, month_first: bool | None) -> _Found | None:
+    """Return the first Gregorian date, else the first of another calendar."""
+    tag = (language or "").lower().replace("_", "-")
+    other = None
+    for form in _FORMS:
+        for match in islice(form.finditer(text), _MAX_TRIES):
+            found = _read(match, tag, month_first)
+            if found and _EARLIEST_YEAR <= found.day.year <= _LATEST_YEAR:
+                if found.calendar == "gregorian":
+                    return found
+                other = other or found
+    return other
+
+
+def _read(match: re.Match[str], language: str, month_first: bool | None) -> _Found | None:
+    parts = match.groupdict()
+    era = parts.get("era")
+    year = calendars.year_of_era(era, parts["number"]) if era else int(parts["year"])
+    if "name" in parts:
+        named = calendars.of_month(parts["name"], year, language)
+        if named is None:
+            return None
+        calendar, month, number = *named, int(parts["day"])
+    else:
+        is_hijri = bool(_HIJRI_MARK.match(match.string, match.end()))
+        of_year = calendars.of_year(year, language, is_hijri=is_hijri)
+        if of_year is None:
+            return None
+        calendar = of_year
+        number, month = _in_figures(parts, language, month_first)
+    day = calendars.day_of(calendar, year, month, number)
+    return _Found(day, calendar, match.start(), match.end(), match.string) if day else None
+
+
+def _in_figures(parts: dict[str, str], language: str, month_first: bool | None) -> tuple[int, int]:
+    """Return day and month."""
+    if "first" not in parts:
+        return int(parts["day"]), int(parts["month"])
+    first, second = int(parts["first"]), int(parts["second"])
+    usual = parts["mark"] == "/" and language in _MONTH_FIRST
+    if (usual if month_first is None else month_first) and first <= _MONTHS:
+        return second, first
+    return (second, first) if first <= _MONTHS < second else (first, second)
+
+
+def _with_time(found: _Found, zone: tzinfo | None) -> Instant:
+    """Return the day with the time that stands after it, else before it, else within."""
+    day = datetime(found.day.year, found.day.month, found.day.day, tzinfo=zone or UTC)
+    after, before = found.text[found.end :], found.text[: found.start]
+    for beside in (after, before, found.text[found.start : found.end]):
+        clock = clocks.find(beside)
+        if clock:
+            at = clock.on(day, zone or UTC)
+            return Instant(at, "minute" if clock.second is None else "second")
+    return Instant(day, "day")
+
+
+def _is_day_without_year(text: str) -> bool:
+    match = _DAY_WITHOUT_YEAR.fullmatch(clocks.without(text).strip(" -–,،|"))
+    if match is None:
+        return False
+    name = match["name"] or match["name_first"]
+    return calendars.of_month(name, _LATEST_YEAR, "") is not None
+
+
+_DAY_WITHOUT_YEAR = re.compile(
+    r"(?:[^\W\d_]+[,،]?\s+)?(?:\d\d?\.?\s+(?P<name>[^\W\d_]+(?:\s[^\W\d_]+)?)"
+    r"|(?P<name_first>[^\W\d_]+\.?)\s\d\d?)"
+)
 
 
 @cache
-def _months() -> dict[str, dict[str, int]]:
-    """Return for each name of a month the month it is in each language."""
-    by_name: dict[str, dict[str, int]] = defaultdict(dict)
-    for language, months in lexicon.load("months").items():
-        for number, names in months.items():
-            for name in names:
-                by_name[" ".join(arabic.tokens(name))][language] = int(number)
-    return dict(by_name)
+def _ages() -> re.Pattern[str]:
+    """Return the pattern of an age in any language, over normalised text."""
+    return re.compile("|".join(_age_forms()))
 
 
-@cache
-def _cities() -> dict[str, str]:
-    cities = lexicon.load("cities")
-    return {arabic.normalize(name): zone for zone, names in cities.items() for name in names}
-
-
-def zone_named(name: str | None) -> tzinfo | None:
-    """Return the zone of that name (`Asia/Riyadh`), or None where there is none."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
-
-
-def zone_of_city(text: str) -> tzinfo | None:
-    """Return the zone of the city that stands in `text`, such as "11:14 دمشق"."""
-    for word in arabic.tokens(text):
-        if name := _cities().get(word):
-            return zone_named(name)
-    return None
+def _age_forms() -> Iterator[str]:
+    for words in lexicon.load("ages").values():
+        units = "|".join(sorted({arabic.normalize(word) for word in words["units"]}, key=len))
+        before, after = (
+            "|".join(map(arabic.normalize, words.get(name, ()))) for name in ("before", "after")
+        )
+        if before:
+            yield rf"(?<!\w)(?:{before})\s+(?:\d+\s*|\w+\s+)?(?:{units})(?!\w)"
+        if after:
+            yield rf"(?:\d+|(?<!\w)an?|(?<!\w)one)\s*(?:{units})\s*(?:{after})(?!\w)"

@@ -14,6 +14,7 @@ from lxml.html import HtmlElement
 from services.shared import urls
 from services.shared.errors import InvalidUrl
 from worker import authors, dates, jsonld, published, titles, tree
+from worker.reading import Reading
 
 Witnessed = tuple[str, str]  # witness, value
 
@@ -51,12 +52,12 @@ def read(
     """
     metas, nodes = tree.metas(root), jsonld.articles(root)
     declared = _language(root, metas)
-    reading = published.Reading(dates.zone_named(time_zone), declared, latest)
+    how = Reading(dates.zone_named(time_zone), declared, latest)
     site_name = _site_name(nodes, metas)
     site = titles.Site(site_name[1] if site_name else None, _host(url))
     candidates = titles.candidates(root, nodes, metas, site)
-    date = published.published(root, nodes, metas, url, reading)
-    changed = published.modified(nodes, metas, reading)
+    dated = published.read(root, nodes, metas, url, how)
+    date, changed = dated.published, dated.modified
     people = authors.read(root, nodes, metas, site.name)
     found: dict[str, Witnessed | None] = {
         "site_name": site_name,
@@ -75,7 +76,7 @@ def read(
         authors=people[1] if people else (),
         language=declared,
         published=date.instant if date else None,
-        published_seen=date.seen if date else None,
+        published_seen=dated.seen,
         modified=changed.instant if changed else None,
         canonical_url=_canonical(root, metas, url),
         site_name=values["site_name"],

@@ -6,40 +6,14 @@ beside the headline. The running text is none, nor is a date in a list of other 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
-from itertools import islice
+from dataclasses import dataclass, replace
+from datetime import timedelta, timezone
 
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, places
+from worker import dates, jsonld, places, shown
+from worker.reading import Dated, Reading
 from worker.tree import squeeze, text_of
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """An instant, the witness it is taken from, and how that wrote it."""
-
-    instant: dates.Instant
-    witness: str
-    seen: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How dates are to be read: zone and language for what leaves them open, and the latest."""
-
-    zone: tzinfo | None = None
-    language: str | None = None
-    latest: datetime | None = None
-
-    def parse(self, witness: str, written: str) -> Dated | None:
-        """Return the date, unless it lies after the page was fetched."""
-        instant = dates.parse(written, dates.zone_of_city(written) or self.zone, self.language)
-        if instant is None or (self.latest and instant.at > self.latest + timedelta(days=1)):
-            return None
-        return Dated(instant, witness, squeeze(written))
-
 
 _PUBLISHED_META = re.compile(
     r"(?:^|[:._-])(?:article:|og:)?(?:published(?:_?time|_?date|-date)?|publi(?:sh|cation)[_-]?(?:date|time)"
@@ -47,53 +21,148 @@ _PUBLISHED_META = re.compile(
 )
 _NOT_PUBLISHED = re.compile("modif|updat|expir|birth|event|accept|retriev|revis|valid|copyright")
 _MODIFIED_META = ("article:modified_time", "og:updated_time", "datemodified", "dcterms.modified")
-_MODIFIED_WORDS = re.compile(
-    r"\b(?:updat|modifi|revis|edited|aktualis|mis à jour|mise à jour|actualiz|aggiornat|güncell"
-    r"|обновл|изменен)|تحديث|عدل|به‌?روز|更新",
-    re.IGNORECASE,
-)
 _IN_ADDRESS = re.compile(
     r"[/_.-]((?:19|20)\d\d)[/_.-]?(0[1-9]|1[0-2]|(?<=/)[1-9](?=/))[/_.-]?"
     r"(0[1-9]|[12]\d|3[01]|(?<=/)[1-9](?=/))(?=[/_.-]|$)"
 )
-
-_LABEL = re.compile(
-    r"date|time(?!line|r|d?out)|publi|posted|created|entry-meta|post-meta|byline|fecha|datum|تاريخ",
+#: English is read with the day first in these countries, and with the month first in the last.
+_COUNTRY = re.compile(
+    r"https?://[^/:?#]+\.(?P<country>uk|ie|au|nz|in|pk|bd|lk|za|ng|ke|gh|ug|sg|my|hk|mt|us)(?=[/:?#]|$)",
     re.IGNORECASE,
 )
-_MAX_TEXT = 90
-_NEAR_AFTER, _NEAR_BEFORE, _FAR = 60, 25, 100
-_MAX_CANDIDATES = 40
+_MAX_PAGE, _MAX_SEEN = 200_000, 100
+_JUST_ABOVE = -5
+_DAY = timedelta(days=1)
+#: Offsets that are in use, nearest to UTC first: hours before and after.
+_OFFSETS = tuple(timezone(timedelta(hours=sign * h)) for h in range(1, 11) for sign in (-1, 1))
 
 
-def published(
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """When a page says it was published and modified, and what it wrote of it."""
+
+    published: Dated | None = None
+    modified: Dated | None = None
+    #: The date as written; also where that names no day, such as an age or a day without its year.
+    seen: str | None = None
+
+
+def read(
     root: HtmlElement,
     nodes: list[jsonld.Node],
     metas: dict[str, str],
     url: str | None,
     reading: Reading,
-) -> Dated | None:
-    """Return the date of publication, or None where the page states none."""
+) -> Dates:
+    """Return what the page says of its dates; nothing where it says nothing."""
     stated = _first(_stated(root, nodes, metas), reading)
-    if stated:
-        return stated
-    headline = places.headline(root)
-    marked = _first(_marked(root, headline), reading)
-    if marked:
-        return marked
+    modified = _first(_modified(nodes, metas), reading)
     in_address = _in_address(url, reading)
-    beside = _beside_headline(root, headline, reading)
-    if in_address and beside:
-        apart = abs(beside.instant.at.date() - in_address.instant.at.date())
-        return beside if apart <= timedelta(days=1) else in_address
-    return beside or in_address
+    if stated:
+        stated = _in_order(stated, [in_address, modified], root, url, reading)
+        return Dates(_on_the_day_of_address(stated, in_address, reading), modified, stated.seen)
+    headline = places.headline(root)
+    beside = shown.near(headline, reading)
+    found = _best(beside) or _only(shown.far(root, headline, reading))
+    if found:
+        found = _in_order(found, [in_address, modified], root, url, reading)
+    if in_address and found and not _same_day(found, in_address):
+        found = in_address
+    changed = _changed(beside)
+    # Where it is told only when the page was changed last, that is the one date it has.
+    published = found or in_address or (replace(changed, witness="modified") if changed else None)
+    seen = published.seen if published else _unread(root, nodes, metas, headline)
+    return Dates(published, modified or changed, seen)
 
 
-def modified(nodes: list[jsonld.Node], metas: dict[str, str], reading: Reading) -> Dated | None:
-    """Return the date of the last change, or None where the page states none."""
-    written = [("json_ld", jsonld.text(node.get("dateModified"))) for node in nodes]
-    written += [("meta", metas[name]) for name in _MODIFIED_META if name in metas]
-    return _first(iter(written), reading)
+def _unread(
+    root: HtmlElement,
+    nodes: list[jsonld.Node],
+    metas: dict[str, str],
+    headline: HtmlElement | None,
+) -> str | None:
+    """Return what the page has for a date and no day can be read from, or nothing."""
+    stated = (squeeze(written)[:_MAX_SEEN] for _, written in _stated(root, nodes, metas))
+    return next((w for w in stated if re.search(r"\d", w)), None) or shown.undated(headline)
+
+
+def _in_order(
+    found: Dated, others: list[Dated | None], root: HtmlElement, url: str | None, reading: Reading
+) -> Dated:
+    """Return a date such as 3/4/2024 with day and month in the order that the page follows.
+
+    That is the one that brings it to another date of the page; else the one that other dates in
+    figures need; else the one of the country in the address; else that of the language.
+    """
+    if not dates.is_ambiguous(found.seen):
+        return found
+    readings = (replace(reading, month_first=order) for order in (False, True))
+    both = [date for r in readings if (date := r.parse(found.witness, found.seen))]
+    agreeing = [d for d in both if any(other and _same_day(d, other) for other in others)]
+    if len(agreeing) == 1:
+        return agreeing[0]
+    order = dates.order(text_of(root)[:_MAX_PAGE])
+    if order is None:
+        order = _order_in_country(url)
+    if order is None:
+        return found
+    return replace(reading, month_first=order).parse(found.witness, found.seen) or found
+
+
+def _order_in_country(url: str | None) -> bool | None:
+    match = _COUNTRY.match(url or "")
+    if match is None:
+        return None
+    return match["country"].lower() == "us"
+
+
+def _same_day(first: Dated, second: Dated) -> bool:
+    """Tell two dates that are the same, but for the zone."""
+    return abs(first.instant.at.date() - second.instant.at.date()) <= _DAY
+
+
+def _on_the_day_of_address(stated: Dated, in_address: Dated | None, reading: Reading) -> Dated:
+    """Return the same instant in an offset that gives the day that the page's address has.
+
+    Machines write UTC, in which an evening in America is the next day.
+    """
+    instant = stated.instant
+    if in_address is None or instant.precision == "day" or instant.at.utcoffset():
+        return stated
+    day = in_address.instant.at.date()
+    if abs(day - instant.at.date()) != _DAY:
+        return stated
+    for zone in filter(None, (reading.zone, *_OFFSETS)):
+        local = instant.at.astimezone(zone)
+        if local.date() == day:
+            return replace(stated, instant=replace(instant, at=local))
+    return stated
+
+
+def _best(beside: list[shown.Shown]) -> Dated | None:
+    return next((date.date for date in beside if date.kind != "modified"), None)
+
+
+def _changed(beside: list[shown.Shown]) -> Dated | None:
+    """Return when the page was changed last; high above the headline that is the site's clock."""
+    changes = (date for date in beside if date.kind == "modified")
+    return next((c.date for c in changes if c.distance and c.distance >= _JUST_ABOVE), None)
+
+
+def _only(dates_shown: list[shown.Shown]) -> Dated | None:
+    """Return the date far from the headline where all agree: others are of other articles."""
+    for kinds in ({"published"}, {"published", ""}):
+        found = [date.date for date in dates_shown if date.kind in kinds]
+        if len({date.instant.at.date() for date in found}) == 1:
+            return found[0]
+    return None
+
+
+def _modified(nodes: list[jsonld.Node], metas: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        yield "json_ld", jsonld.text(node.get("dateModified"))
+    for name in _MODIFIED_META:
+        yield "meta", metas.get(name, "")
 
 
 def _first(written: Iterator[tuple[str, str]], reading: Reading) -> Dated | None:
@@ -114,96 +183,6 @@ def _stated(
         yield "microdata", element.get("datetime") or element.get("content") or text_of(element)
 
 
-def _marked(root: HtmlElement, headline: HtmlElement | None) -> Iterator[tuple[str, str]]:
-    """Yield the dates in <time> elements that belong to the article."""
-    around = places.around(headline)
-    times = [
-        e for e in islice(root.iter("time"), _MAX_CANDIDATES) if not places.is_elsewhere(e, around)
-    ]
-    times.sort(key=lambda element: element.get("pubdate") is None)
-    for element in times:
-        label = f"{element.get('class', '')} {element.get('itemprop', '')}"
-        if not _MODIFIED_WORDS.search(label) and not _MODIFIED_WORDS.search(_before(element)):
-            yield "visible", element.get("datetime") or text_of(element)
-
-
 def _in_address(url: str | None, reading: Reading) -> Dated | None:
     match = _IN_ADDRESS.search(url or "")
     return reading.parse("url", "-".join(match.groups())) if match else None
-
-
-def _beside_headline(
-    root: HtmlElement, headline: HtmlElement | None, reading: Reading
-) -> Dated | None:
-    """Return the date in a short line near the headline, or in one that is labelled as a date."""
-    around, candidates = places.around(headline), list(_short_texts(root, headline))
-    headline_place = next((place for place, e, _ in candidates if e is headline), None)
-    near: list[tuple[int, Dated]] = []
-    far: list[Dated] = []
-    for place, element, text in candidates:
-        date = _standing_alone(element, text, around, reading)
-        if date is None:
-            continue
-        labelled = bool(_LABEL.search(_labels(element)))
-        distance = _FAR if headline_place is None else place - headline_place
-        if -_NEAR_BEFORE <= distance <= _NEAR_AFTER:
-            # Below the headline before above it, near before far, labelled before bare.
-            above = 0 if distance >= 0 else _NEAR_AFTER
-            near.append((abs(distance) + above + (0 if labelled else 10), date))
-        elif labelled:
-            far.append(date)
-    if near:
-        return min(near, key=lambda ranked: ranked[0])[1]
-    # Several dates far from the headline are those of other articles.
-    return far[0] if len({date.instant.at.date() for date in far}) == 1 else None
-
-
-def _standing_alone(
-    element: HtmlElement, text: str, around: set[HtmlElement], reading: Reading
-) -> Dated | None:
-    """Return the date of a line that is one, unless it is of a change or of something else."""
-    if not dates.stands_alone(text) or _MODIFIED_WORDS.search(text + _before(element)):
-        return None
-    if places.is_elsewhere(element, around):
-        return None
-    return reading.parse("visible", text)
-
-
-def _short_texts(
-    root: HtmlElement, headline: HtmlElement | None
-) -> Iterator[tuple[int, HtmlElement, str]]:
-    """Yield place, element and text of what is short and holds a year, and of the headline."""
-    found = 0
-    for place, element in enumerate(root.iter()):
-        if element is headline:
-            yield place, element, ""
-        if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
-            continue
-        if len(element) > 8 or not _has_digit(element):  # noqa: PLR2004
-            continue
-        text = text_of(element)
-        if len(text) <= _MAX_TEXT and re.search(r"\d{4}", text):
-            found += 1
-            yield place, element, text
-            if found >= _MAX_CANDIDATES:
-                return
-
-
-def _has_digit(element: HtmlElement) -> bool:
-    own = [element.text or "", *(child.tail or "" for child in element)]
-    return any(character.isdigit() for text in own for character in text[:_MAX_TEXT])
-
-
-def _labels(element: HtmlElement) -> str:
-    parent = element.getparent()
-    own = f"{element.tag} {element.get('class', '')} {element.get('id', '')}"
-    return own if parent is None else f"{own} {parent.get('class', '')} {parent.get('id', '')}"
-
-
-def _before(element: HtmlElement) -> str:
-    """Return the words just before an element: "Last updated:"."""
-    previous = element.getprevious()
-    parent = element.getparent()
-    if previous is not None:
-        return f"{text_of(previous)[-40:]} {previous.tail or ''}"
-    return (parent.text or "") if parent is not None else ""

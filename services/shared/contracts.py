@@ -117,7 +117,7 @@ class Extraction:
 
     `text` holds paragraphs separated by one empty line, headings marked with `## `.
     `witnesses` names for each filled field what it was taken from: json_ld, meta, microdata,
-    visible, text, feed, url, detected, rule.
+    visible, modified, text, feed, url, detected, rule.
     """
 
     title: str | None

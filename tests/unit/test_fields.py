@@ -1,6 +1,7 @@
 """Promises of the field readers: titles, authors, dates and JSON-LD of a page."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -122,7 +123,15 @@ def test_the_outlet_is_an_author_only_where_nobody_else_is() -> None:
         ("", "<div class=post-date>Published: 2 March 2025</div>", "2025-03-02", "visible"),
         ("<meta name=pubdate content=2025-03-02>", "", "2025-03-02", "meta"),
         ("<meta property=article:modified_time content=2025-03-02>", "", None, None),
-        ("", "<p>Last updated: March 2, 2025</p>", None, None),
+        ("", "<p>Last updated: March 2, 2025</p>", "2025-03-02", "modified"),
+        ("", "<div>Aktualisiert am</div><div>2. März 2025</div>", "2025-03-02", "modified"),
+        ("", "<p>Updated March 9, 2025, first published March 2, 2025", "2025-03-02", "visible"),
+        ("", "<p>March 2, 2025 (updated March 9, 2025)</p>", "2025-03-02", "visible"),
+        ("", "<p>March 2, 2025, last update 13:00</p>", None, None),
+        ("", "<p>Effective beginning 6/2/2025:</p>", None, None),
+        ("", "<article><footer><p>March 2, 2025</p></footer></article>", "2025-03-02", "visible"),
+        ("", "<p>14 رجب 1445 هـ</p>", "2024-01-26", "visible"),
+        ("", "<p>3 hours ago</p>", None, None),
         ("", "<p>It was closed on January 12, 2019, after cracks were found.</p>", None, None),
         ("", "<div class=related-posts><time datetime=2019-01-01>x</time></div>", None, None),
         ("", "<footer><span class=date>January 1, 2019</span></footer>", None, None),
@@ -131,10 +140,89 @@ def test_the_outlet_is_an_author_only_where_nobody_else_is() -> None:
 def test_the_date_comes_from_a_witness_and_never_from_running_text(
     head: str, body: str, day: str | None, witness: str | None
 ) -> None:
-    """A date beside the headline counts; one in the text, a list or an update does not."""
+    """A date beside the headline counts; one in the text or a list does not.
+
+    That of an update counts where the page has no other, and is told to be one.
+    """
     found = page(head, f"<h1>{TITLE}</h1>{body}")
     assert (found.published.at.date().isoformat() if found.published else None) == day
     assert found.witnesses.get("published_at") == witness
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "day"),
+    [
+        ("", "<p>4/3/2025</p>", "2025-04-03"),
+        ("", "<p>4/3/2025</p><p>28/2/2025</p>", "2025-03-04"),
+        ("<meta name=datemodified content=2025-03-04>", "<p>4/3/2025</p>", "2025-03-04"),
+        ("<meta name=pubdate content=03/09/2024>", "", "2024-03-09"),
+        ("<meta name=pubdate content=09/12/2025>", "", "2025-09-12"),
+        ("<meta name=pubdate content=12/09/2025>", "", "2025-09-12"),
+    ],
+)
+def test_day_and_month_stand_in_the_order_that_the_page_follows(
+    head: str, body: str, day: str
+) -> None:
+    """Another date of the page tells the order, before the language does; none is in the future."""
+    root = tree.parse(
+        f"<html lang=en><title>{TITLE}</title>{head}<body><h1>{TITLE}</h1>{body}</body></html>"
+    )
+    assert root is not None
+    found = fields.read(root, latest=datetime(2025, 10, 1, tzinfo=UTC))
+    assert found.published is not None
+    assert found.published.at.date().isoformat() == day
+
+
+def test_the_country_in_the_address_tells_the_order() -> None:
+    """English has the day first in Britain, and the month first where nothing is known."""
+    root = tree.parse(f"<html lang=en><title>{TITLE}</title><h1>{TITLE}</h1><p>4/3/2025</p>")
+    assert root is not None
+    for url, day in (("https://quay.co.uk/a", "2025-03-04"), ("https://quay.com/a", "2025-04-03")):
+        found = fields.read(root, url)
+        assert found.published is not None
+        assert found.published.at.date().isoformat() == day
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "seen"),
+    [
+        ("", "<span>منذ 3 ساعات</span>", "منذ 3 ساعات"),
+        ("", "<span>9 كانون الثاني</span>", "9 كانون الثاني"),
+        ("<meta name=pubdate content='2031-01-01'>", "", "2031-01-01"),
+        ("", "<div class=comments><span>3 hours ago</span></div>", None),
+        ("", "<p>Everything was calm 3 hours ago in the old town, said the mayor.</p>", None),
+    ],
+)
+def test_what_names_no_day_is_kept_as_seen(head: str, body: str, seen: str | None) -> None:
+    """An age, a day of no year or one after the fetch is no date, but is kept as it is written."""
+    root = tree.parse(f"<title>{TITLE}</title>{head}<body><h1>{TITLE}</h1>{body}")
+    assert root is not None
+    found = fields.read(root, latest=datetime(2025, 10, 1, tzinfo=UTC))
+    assert found.published is None
+    assert found.published_seen == seen
+
+
+def test_an_evening_in_america_is_not_the_next_day() -> None:
+    """A time in UTC is written in the offset that the day in the address asks for, unchanged."""
+    head = "<meta property=article:published_time content=2025-03-03T02:18:11Z>"
+    root = tree.parse(f"<title>{TITLE}</title>{head}<h1>{TITLE}</h1>")
+    assert root is not None
+    found = fields.read(root, "https://quay.example/2025/03/02/bridge").published
+    assert found is not None
+    assert found.at == datetime(2025, 3, 3, 2, 18, 11, tzinfo=UTC)
+    assert found.at.date().isoformat() == "2025-03-02"
+    far = fields.read(root, "https://quay.example/2025/02/26/bridge").published
+    assert far is not None
+    assert far.at.date().isoformat() == "2025-03-03"
+
+
+def test_the_date_of_an_update_that_readers_see_is_kept() -> None:
+    """Where machines are told nothing, the visible update is when the page was modified."""
+    found = page("", f"<h1>{TITLE}</h1><p>Published March 2, 2025</p><p>Updated: March 9, 2025</p>")
+    assert found.published is not None
+    assert found.modified is not None
+    assert found.published.at.date().isoformat() == "2025-03-02"
+    assert found.modified.at.date().isoformat() == "2025-03-09"
 
 
 @pytest.mark.parametrize(
@@ -216,4 +304,4 @@ def test_no_author_is_found_in_nothing() -> None:
     """An empty page names nobody."""
     root = tree.parse("<html><body></body></html>")
     assert root is not None
-    assert authors.read(root, [], {}, None) is None
+    assert authors.read(root, [], {}, {}, None) is None

@@ -1,0 +1,212 @@
+"""One parsed page goes in; the dates that it shows its readers as the article's come out.
+
+Dates stand beside the headline, or in an element that is marked as a date. A date in a sentence of
+the text, in a list of other articles or in the page's chrome is none of these.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+from lxml.html import HtmlElement
+
+from worker import dates, places
+from worker.reading import Dated, Reading
+from worker.tree import text_of
+
+Kind = Literal["published", "modified", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A date that readers see: what it is called, and how far from the headline it stands.
+
+    `distance` counts elements in document order, negative above the headline; None is far away.
+    """
+
+    date: Dated
+    kind: Kind
+    distance: int | None
+    #: The element is for dates: <time>, or one whose class or id says so.
+    is_marked: bool
+
+    @property
+    def rank(self) -> int:
+        """Return how little it looks like the date of the article: below, near, marked is best."""
+        distance = _FAR if self.distance is None else self.distance
+        above = 0 if distance >= 0 else _NEAR_AFTER
+        return abs(distance) + above + (0 if self.is_marked or self.kind else _UNMARKED)
+
+
+_WORDS = re.compile(
+    r"(?P<modified>\b(?:last\s+)?(?:updat|modifi|revis|edited|amended|reviewed\b)\w*"
+    r"|\b(?:aktualis|geändert|bearbeitet|stand:|mis(?:e)?\s+à\s+jour|actualiz|aggiornat|güncell"
+    r"|bijgewerkt|uppdatera|oppdater|opdater|päivitet|zaktualiz|frissít|обновл|изменен|оновлен)\w*"
+    r"|تحديث|عدل|تعديل|به‌?روز|ویرایش|更新|עודכן|עדכון)"
+    r"|(?P<published>\b(?:publish|posted\b|created\b|veröffentlicht|publié|publicad|pubblicat"
+    r"|gepubliceerd|publicerad|publisert|yayın|опубликован|опубліковано)\w*"
+    r"|نشر|تاريخ|انتشار|発表|发布|發布|公開|פורסם)",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(
+    r"date(?!lin)|time(?!line|r|d?out)|publi|posted|created|entry-meta|post-meta|byline|fecha|datum|تاريخ",
+    re.IGNORECASE,
+)
+_FOUR_DIGITS = re.compile(r"\d{4}")
+_MAX_TEXT, _MAX_CHILDREN, _MAX_BEFORE = 120, 8, 40
+_NEAR_AFTER, _NEAR_BEFORE, _FAR, _UNMARKED = 60, 25, 100, 10
+_MAX_CANDIDATES = 40
+
+
+def near(headline: HtmlElement | None, reading: Reading) -> list[Shown]:
+    """Return the dates that stand beside the headline, the likeliest first."""
+    if headline is None:
+        return []
+    around = places.around(headline)
+    after = enumerate(islice(_following(headline), _NEAR_AFTER), 1)
+    before = enumerate(islice(_preceding(headline), _NEAR_BEFORE), 1)
+    found = [shown for d, e in after for shown in _shown(e, d, around, reading)]
+    found += [shown for d, e in before for shown in _shown(e, -d, around, reading)]
+    return sorted(found, key=lambda shown: shown.rank)
+
+
+def far(root: HtmlElement, headline: HtmlElement | None, reading: Reading) -> list[Shown]:
+    """Return the dates anywhere on the page, in its order.
+
+    Where there is a headline for others to stand beside, only those in marked elements.
+    """
+    around = places.around(headline)
+    found = (s for e in root.iter() if _may_be(e) for s in _shown(e, None, around, reading))
+    return [
+        shown for shown in islice(found, _MAX_CANDIDATES) if headline is None or shown.is_marked
+    ]
+
+
+def undated(headline: HtmlElement | None) -> str | None:
+    """Return what stands below the headline instead of a date ("منذ 3 ساعات"), or nothing."""
+    if headline is None:
+        return None
+    around = places.around(headline)
+    for element in islice(_following(headline), _NEAR_BEFORE):
+        if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
+            continue
+        text = text_of(element) if len(element) <= _MAX_CHILDREN else ""
+        if 0 < len(text) <= _MAX_BEFORE and dates.is_undated(text):
+            return None if _is_elsewhere(element, around, 1) else text
+    return None
+
+
+def _shown(
+    element: HtmlElement, distance: int | None, around: set[HtmlElement], reading: Reading
+) -> Iterator[Shown]:
+    if not _may_be(element):
+        return
+    is_marked = element.tag == "time" or bool(_MARKED.search(_labels(element)))
+    for kind, written in _written(element):
+        if not dates.stands_alone(written, reading.language):
+            continue
+        if _is_elsewhere(element, around, distance):
+            return
+        date = reading.parse("visible", written)
+        if date:
+            yield Shown(date, kind, distance, is_marked)
+
+
+def _may_be(element: HtmlElement) -> bool:
+    """Tell an element that can hold a date by itself, at little cost."""
+    if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
+        return False
+    return element.tag == "time" or (len(element) <= _MAX_CHILDREN and _has_digit(element))
+
+
+def _has_digit(element: HtmlElement) -> bool:
+    own = [element.text or "", *(child.tail or "" for child in element)]
+    return any(character.isdigit() for text in own for character in text[:_MAX_TEXT])
+
+
+def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
+    """Yield each date in the element as it is written, with what it is called."""
+    text = text_of(element)
+    machine = element.get("datetime") if element.tag == "time" else None
+    label = f"{_before(element)} {element.get('class', '')} {element.get('itemprop', '')}"
+    if machine and dates.parse(machine):
+        yield _kind(f"{label} {text}"), machine
+        return
+    # What a date with a colon after it heads is not the article.
+    if len(text) <= _MAX_TEXT and _FOUR_DIGITS.search(text) and not text.endswith(":"):
+        yield from _labelled(text, _kind(label))
+
+
+def _labelled(text: str, kind: Kind) -> Iterator[tuple[Kind, str]]:
+    """Yield the parts of a line at its labels: "3 March 2021, updated 5 March 2021"."""
+    marks = list(_WORDS.finditer(text))
+    ends = [mark.start() for mark in marks] + [len(text)]
+    parts = [text[mark.start() : end] for mark, end in zip(marks, ends[1:], strict=True)]
+    if len(marks) == 1 and not dates.parse(parts[0]):
+        if any(map(str.isdigit, parts[0])):
+            return  # "3 March 2021, last update 13:00" is the clock of the site
+        kind, parts = _kind(parts[0]), []  # the label stands after the date
+    yield kind, text[: ends[0]]
+    for part in parts:
+        yield _kind(part), part
+
+
+def _kind(label: str) -> Kind:
+    match = _WORDS.search(label)
+    if match is None:
+        return ""
+    return "modified" if match["modified"] else "published"
+
+
+def _is_elsewhere(element: HtmlElement, around: set[HtmlElement], distance: int | None) -> bool:
+    """Tell a date of something else. An article's own footer can stand right below its headline."""
+    if distance is not None and 0 < distance <= _NEAR_BEFORE:
+        footers = element.iterancestors("footer")
+        around = around | {f for f in footers if next(f.iterancestors("article"), None) is not None}
+    return places.is_elsewhere(element, around)
+
+
+def _labels(element: HtmlElement) -> str:
+    parent = element.getparent()
+    own = f"{element.get('class', '')} {element.get('id', '')}"
+    return own if parent is None else f"{own} {parent.get('class', '')} {parent.get('id', '')}"
+
+
+def _before(element: HtmlElement) -> str:
+    """Return the words just before an element ("Last updated:"), after any number there."""
+    previous, parent = element.getprevious(), element.getparent()
+    if previous is not None:
+        words = f"{text_of(previous)[-_MAX_BEFORE:]} {previous.tail or ''}"
+    else:
+        words = (parent.text or "") if parent is not None else ""
+    return re.split(r"\d", words)[-1]
+
+
+def _following(element: HtmlElement) -> Iterator[HtmlElement]:
+    """Yield the elements after this one's start in document order."""
+    while True:
+        following = element[0] if len(element) else element.getnext()
+        while following is None:
+            element = element.getparent()
+            if element is None:
+                return
+            following = element.getnext()
+        element = following
+        yield element
+
+
+def _preceding(element: HtmlElement) -> Iterator[HtmlElement]:
+    """Yield the elements before this one in document order, the nearest first."""
+    while True:
+        previous = element.getprevious()
+        if previous is None:
+            previous = element.getparent()
+        else:
+            while len(previous):
+                previous = previous[-1]
+        if previous is None:
+            return
+        element = previous
+        yield element
