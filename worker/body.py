@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from lxml.html import HtmlElement
 from trafilatura import bare_extraction
 
-from worker import places, tree
+from worker import missed, places, tree
 from worker.clean import HEADING
 
 #: Where the body is split, an answer shorter than this share of it is only a part.
@@ -22,10 +22,19 @@ _ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
 _HEADING_MARK = "\u2058"
 
 
-def lines(root: HtmlElement) -> list[str]:
-    """Return the paragraphs that are the body, and what was not told from it; changes the tree."""
+def lines(root: HtmlElement, markup: str) -> list[str]:
+    """Return the paragraphs that are the body, and what was not told from it; changes the tree.
+
+    `markup` is what the tree was parsed from.
+    """
     tree.open_layout_tables(root)
     _mark(root)
+    taken = _whole(root)
+    completed = missed.complete(root, markup, taken)
+    return taken if completed is taken else [_unmark(line) for line in completed]
+
+
+def _whole(root: HtmlElement) -> list[str]:
     taken = _taken(root)
     split = places.split_body(root)
     if not split or _length(taken) >= _COVERED * _length(map(tree.text_of, split)):

@@ -88,7 +88,7 @@ def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Re
     if _was_text(text):
         return _document(_lines_in(root))
     bare = tree.is_bare(root) and not page.rules
-    extraction = _bare(root, text, page, judged) if bare else _page(root, page, judged)
+    extraction = _bare(root, text, page, judged) if bare else _page(root, text, page, judged)
     return _not_article(root, page.url, extraction) or extraction
 
 
@@ -154,7 +154,7 @@ def _document(lines: list[str]) -> Extraction:
 
 def _bare(root: HtmlElement, text: str, page: RawPage, judged: list[clean.Line]) -> Extraction:
     """Read a page without structure by its lines, and let its head add what they do not say."""
-    by_head, by_lines = _page(root, page, judged), _document(tree.lines(text))
+    by_head, by_lines = _page(root, text, page, judged), _document(tree.lines(text))
     if by_head.witnesses.get("title") == "json_ld" or len(by_lines.text) < len(by_head.text) / 2:
         return by_head
     stated = {
@@ -168,11 +168,11 @@ def _bare(root: HtmlElement, text: str, page: RawPage, judged: list[clean.Line])
 # --- Pages ---
 
 
-def _page(root: HtmlElement, page: RawPage, judged: list[clean.Line]) -> Extraction:
+def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line]) -> Extraction:
     selected = rules.select(root, page.rules)
     found = fields.read(root, page.url, page.fetched_at, page.time_zone)
     captions = places.captions(root)
-    lines = list(selected.lines) or body.lines(root)
+    lines = list(selected.lines) or body.lines(root, markup)
     known = (*found.titles, selected.title) if selected.title else found.titles
     fates = clean.judge(_without(lines, captions), known)
     judged += fates
@@ -202,6 +202,8 @@ def _page(root: HtmlElement, page: RawPage, judged: list[clean.Line]) -> Extract
         description=found.description,
         image_url=found.image_url,
         tags=found.tags,
+        labels=found.labels,
+        comments_count=found.comments_count,
         captions=captions,
         witnesses=witnesses,
     )

@@ -64,6 +64,11 @@ def refuse(root: HtmlElement, url: str | None, text: str) -> Rejection | None:
     return None
 
 
+def teasers(root: HtmlElement) -> str:
+    """Return the letters of all teasers of a page, one a line, to look for a text in."""
+    return "\n".join(map(titles.loose, _items(root)))
+
+
 def _is_list(text: str, teasers: int, share: float, *, has_sign: bool) -> bool:
     if len(text) * (1 - share) >= _LITTLE:
         return False
