@@ -84,12 +84,14 @@ def settings_of(context: typer.Context) -> Settings:
 
 def output() -> Console:
     """Return the console for results. Piped output is as wide as it needs to be."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    return Console(
+        width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False
+    )
 
 
 def progress_console() -> Console:
     """Return the console for progress and remarks, which never mix with results."""
-    return Console(stderr=True, highlight=False, markup=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: object) -> None:

@@ -5,6 +5,7 @@ import typer
 from services.cli import tables
 from services.cli.app import Json, app, output, print_json, settings_of
 from services.cli.session import servers
+from services.importer.files import printable
 from services.shared import urls
 from services.shared.errors import InvalidUrl, RasidError
 from services.storage import connect, trace
@@ -19,6 +20,7 @@ def trace_url(context: typer.Context, url: str, as_json: Json = False) -> None:
       rasid trace https://example.org/news/1
       rasid trace seeds/000_e0562fae2ffcc33a.txt
     """
+    url = printable(url)  # as the importer writes a file's name that is not UTF-8
     forms, key = [url], None
     try:
         forms.append(urls.clean(url))

@@ -70,7 +70,7 @@ def run(settings: Settings) -> None:
         RasidError: the state directory is in use, or a part did not come to its end.
     """
     settings = settings.model_copy(update={"database_url": None, "redis_url": None})
-    timer, console = Timer(), Console(stderr=True, highlight=False, markup=False)
+    timer, console = Timer(), Console(stderr=True, highlight=False, markup=False, emoji=False)
     with console.status("starting Postgres and Redis") as shown:
         with timer.part("servers and schema"):
             context = servers(settings)
@@ -145,7 +145,9 @@ def _print(
     timer: Timer,
     settings: Settings,
 ) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    console = Console(
+        width=None if sys.stdout.isatty() else 160, highlight=False, markup=False, emoji=False
+    )
     rows, aside = result
     console.print(f"\n{len(rows)} articles", style="bold")
     console.print(tables.articles_table(rows))

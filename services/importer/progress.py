@@ -105,7 +105,7 @@ class Live:
 
     def say(self, text: str) -> None:
         """Write the text above the line."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(text, markup=False, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -206,6 +206,24 @@ def test_pages_an_earlier_command_left(tmp_path: Path) -> None:
     assert len(lines(rasid("articles", "--json", env=env).stdout)) == 1
 
 
+@pytest.mark.timeout(120)
+def test_odd_names(tmp_path: Path) -> None:
+    """Names of files are shown and traced as they are, whatever they are, in a bare locale."""
+    env = {"RASID_STATE": str(tmp_path / "حالة 1"), "LC_ALL": "C"}
+    odd = [tmp_path / ":smile:.html", tmp_path / os.fsdecode(b"caf\xe9.html")]
+    for number, path in enumerate(odd):
+        path.write_text(f"<h1>Ratio :100: to {number}</h1><article>{SENTENCES}", "utf-8")
+    done = rasid("import", *map(str, odd), env=env)
+    assert done.returncode == 0, done.stderr
+
+    traced = [rasid("trace", path.name, env=env) for path in odd]
+
+    assert [trace.returncode for trace in traced] == [0, 0], traced[1].stderr
+    assert b"from :smile:.html," in traced[0].stdout
+    assert b"Ratio :100: to 0" in traced[0].stdout
+    assert b"from caf\\xe9.html," in traced[1].stdout
+
+
 def test_not_migrated(product: Product, empty: str) -> None:
     """On a database without our schema the error names the command that mends it."""
     env = {**environment(product.settings), "DATABASE_URL": empty}
