@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, names, places, titles, tree
+from worker import dates, jsonld, marks, names, places, titles, tree
 from worker.tree import squeeze, text_of
 
 Written = tuple[str, list[str]]  # the witness, and what it says
@@ -27,12 +27,7 @@ _IS = re.compile(
     r"^(.{3,50}?),?\s(?:is|was|has been|writes|covers|joined|works|ist|schreibt|arbeitet|est|es|è"
     r"|jest|är|er)\s"
 )
-_MARKED = (
-    ".//*[@itemprop='author']",
-    ".//*[@rel='author']",
-    ".//*[@property='author']",
-    ".//*[@property='schema:author']",
-)
+_MARKED = ("author", "rel author")
 _BLOCKS = ("a", "span", "div", "p", "address", "li", "h3", "h4", "strong", "cite")
 _MAX_MARKS = 6
 _MIN_NAME, _MAX_LINE, _MIN_BIOGRAPHY, _MAX_BIOGRAPHY = 2, 90, 40, 1500
@@ -42,7 +37,11 @@ _NEAR = 80
 
 
 def read(
-    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str], site_name: str | None
+    root: HtmlElement,
+    nodes: list[jsonld.Node],
+    metas: dict[str, str],
+    marked: marks.Marks,
+    site_name: str | None,
 ) -> tuple[str, tuple[str, ...]] | None:
     """Return the witness and the names, or None where the page names nobody.
 
@@ -53,7 +52,7 @@ def read(
     headline = places.headline(root)
     if headline is None:
         headline = next(root.iter("h1"), None)
-    for witness, written in chain(_stated(root, nodes, metas), _written(root, headline)):
+    for witness, written in chain(_stated(root, nodes, metas), _written(root, marked, headline)):
         people = names.people(written)
         named = tuple(
             name for name in people if titles.loose(name) != site and not names.is_account(name)
@@ -82,10 +81,12 @@ def _stated(
         yield "meta", [_in_order(squeeze(element.get("content"))) for element in cited]
 
 
-def _written(root: HtmlElement, headline: HtmlElement | None) -> Iterator[Written]:
+def _written(
+    root: HtmlElement, marked: marks.Marks, headline: HtmlElement | None
+) -> Iterator[Written]:
     """Yield what is marked as the author, or says so to readers."""
     around = places.around(headline)
-    yield "microdata", _marked(root, around)
+    yield "microdata", _marked(marked, around)
     yield "visible", _labelled(root, around)
     yield "visible", _beside(root, headline)
     yield "visible", _plainly(root, around)
@@ -105,15 +106,15 @@ def _in_order(name: str) -> str:
 # --- Marks for machines ---
 
 
-def _marked(root: HtmlElement, around: set[HtmlElement]) -> list[str]:
+def _marked(found: marks.Marks, around: set[HtmlElement]) -> list[str]:
     """Return the names in elements that are marked as author for machines."""
-    marked = [element for path in _MARKED for element in root.iterfind(path)]
-    found = (
+    marked = [element for name in _MARKED for element in found.get(name, [])]
+    written = (
         element.get("content") or _first_name(element)
         for element in marked[:_MAX_MARKS]
         if not places.is_elsewhere(element, around)
     )
-    return [name for name in found if name and len(name) < _MAX_LINE]
+    return [name for name in written if name and len(name) < _MAX_LINE]
 
 
 def _labelled(root: HtmlElement, around: set[HtmlElement]) -> list[str]:

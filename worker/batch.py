@@ -28,7 +28,9 @@ FIELDS = (
     "description",
     "image_url",
     "tags",
+    "labels",
     "captions",
+    "comments_count",
 )
 
 

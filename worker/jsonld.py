@@ -4,6 +4,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from lxml.html import HtmlElement
@@ -11,6 +12,8 @@ from lxml.html import HtmlElement
 Node = dict[str, Any]
 
 _ARTICLE = re.compile(r"(?:Article|Posting|Report|Review|Blog|Opinion\w*|Interview)$|^LiveBlog")
+_TRAIL = re.compile(r"BreadcrumbList$")
+_SITE = re.compile(r"^WebSite$")
 _NEWS = re.compile(r"NewsArticle$|^LiveBlog|^Reportage")
 _WHOLE_PAGE = re.compile(r"(?:WebPage|ItemPage|AboutPage|MediaObject|VideoObject|CreativeWork)$")
 _COMMENT_MARKS = re.compile(
@@ -33,8 +36,19 @@ _MAX_LENGTH = 2_000_000
 _MAX_NODES = 200
 
 
-def articles(root: HtmlElement) -> list[Node]:
-    """Return the nodes that are articles, then those that stand for the whole page.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the JSON-LD of a page holds."""
+
+    #: Those that are articles, then those that stand for the whole page.
+    articles: list[Node] = field(default_factory=list)
+    #: Names and addresses of the pages that lead to this one, from the home page down.
+    trail: list[tuple[str, str]] = field(default_factory=list)
+    site_name: str | None = None
+
+
+def read(root: HtmlElement) -> Found:
+    """Return what the page says in JSON-LD.
 
     An article whose headline has no word of the page's title is another page's, and comes last.
     """
@@ -42,9 +56,35 @@ def articles(root: HtmlElement) -> list[Node]:
     named = {node["@id"]: node for node in nodes if isinstance(node.get("@id"), str)}
     nodes = [_with_people(node, named) for node in nodes]
     title = set(_WORD.findall((root.findtext(".//title") or "").casefold()))
-    found = [node for node in nodes if _is(node, _ARTICLE) or _looks_like_article(node)]
+    found = [node for node in nodes if is_a(node, _ARTICLE) or _looks_like_article(node)]
     found.sort(key=lambda node: _is_of_another_page(node, title))
-    return found + [node for node in nodes if _is(node, _WHOLE_PAGE) and node not in found]
+    pages = [node for node in nodes if is_a(node, _WHOLE_PAGE) and node not in found]
+    sites = (text(node.get("name")) for node in nodes if is_a(node, _SITE))
+    return Found(found + pages, _trail(nodes), next((name for name in sites if name), None))
+
+
+def articles(root: HtmlElement) -> list[Node]:
+    """Return the nodes that are articles, then those that stand for the whole page."""
+    return read(root).articles
+
+
+def _trail(nodes: list[Node]) -> list[tuple[str, str]]:
+    inside = (node.get("breadcrumb") for node in nodes)
+    for node in (*nodes, *(item for item in inside if isinstance(item, dict))):
+        items = node.get("itemListElement") if is_a(node, _TRAIL) else None
+        if isinstance(items, list):
+            steps = [item for item in items if isinstance(item, dict)]
+            found = [
+                (text(step.get("name")) or text(step.get("item")), _step(step)) for step in steps
+            ]
+            return [(name, address) for name, address in found if name]
+    return []
+
+
+def _step(step: Node) -> str:
+    item = step.get("item")
+    address = (item.get("@id") or item.get("url")) if isinstance(item, dict) else item
+    return address if isinstance(address, str) else ""
 
 
 def _is_of_another_page(node: Node, title: set[str]) -> bool:
@@ -78,7 +118,7 @@ def _resolved(value: object, named: dict[str, Node]) -> object:
 
 def is_news(node: Node) -> bool:
     """Tell what says it is news: written by a newsroom, not filled in by a blog's software."""
-    return _is(node, _NEWS)
+    return is_a(node, _NEWS)
 
 
 def text(value: object) -> str:
@@ -90,6 +130,15 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         return ""
     return " ".join(re.sub("<[^<>]*>", " ", html.unescape(value)).split())
+
+
+def address(value: object) -> str:
+    """Return the address in a field such as `image`: text, object or the first of a list."""
+    if isinstance(value, list):
+        return next((found for item in value if (found := address(item))), "")
+    if isinstance(value, dict):
+        return address(value.get("url") or value.get("contentUrl") or value.get("@id"))
+    return value.strip() if isinstance(value, str) else ""
 
 
 def names(value: object) -> list[str]:
@@ -108,7 +157,8 @@ def _scripts(root: HtmlElement) -> Iterator[str]:
             yield element.text[:_MAX_LENGTH]
 
 
-def _is(node: Node, kind: re.Pattern[str]) -> bool:
+def is_a(node: Node, kind: re.Pattern[str]) -> bool:
+    """Tell a node that has a type of this kind."""
     types = node.get("@type")
     return any(
         isinstance(name, str) and kind.search(name)
@@ -131,7 +181,7 @@ def _nodes(script: str) -> Iterator[Node]:
             # Only what the page is about: a list of teasers holds articles of other pages.
             waiting.extend(value[name] for name in ("@graph", "mainEntity") if name in value)
             page = value.get("mainEntityOfPage")
-            if isinstance(page, dict) and _is(page, _ARTICLE):
+            if isinstance(page, dict) and is_a(page, _ARTICLE):
                 waiting.append(page)
 
 

@@ -55,6 +55,13 @@ DecisionStatus = Literal[
 ]
 DECISION_STATUSES: tuple[DecisionStatus, ...] = get_args(DecisionStatus)
 
+Label = Literal[
+    "live_blog",  # goes on being written while something happens
+    "opinion",  # says what its author thinks
+    "paywall",  # the page may hold only a part of it
+    "sponsored",  # somebody paid for it to appear
+]
+
 Precision = Literal["second", "minute", "day", "month", "year"]
 
 
@@ -116,8 +123,8 @@ class Extraction:
     """What the extractor read from a capture.
 
     `text` holds paragraphs separated by one empty line, headings marked with `## `.
-    `witnesses` names for each filled field what it was taken from: json_ld, meta, microdata,
-    visible, modified, text, feed, url, detected, rule.
+    `witnesses` names for each filled field (a label as `labels.opinion`) what it was taken from:
+    json_ld, meta, microdata, visible, modified, text, feed, url, detected, rule.
     """
 
     title: str | None
@@ -135,7 +142,9 @@ class Extraction:
     description: str | None = None
     image_url: str | None = None
     tags: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
     captions: tuple[str, ...] = ()
+    comments_count: int | None = None  # as the page states it; `comments` may hold fewer
     comments: tuple[Comment, ...] = ()
     witnesses: Mapping[str, str] = field(default_factory=dict)
     #: Which of the source's rules selected nothing; None where it has no rules.

@@ -223,7 +223,7 @@ def _article_row(page_id: str, page: RawPage, article: Article, extractor_versio
     row = storable(
         {
             **fields,
-            **{name: list(fields[name]) for name in ("authors", "tags", "captions")},
+            **{name: list(fields[name]) for name in ("authors", "tags", "labels", "captions")},
             "comments": Jsonb(storable({"comments": fields["comments"]})["comments"]),
             "witnesses": Jsonb(storable(dict(extraction.witnesses))),
             "normalized_url": article.normalized_url,

@@ -118,7 +118,9 @@ create table rasid.articles (
     description text,
     image_url text,
     tags text[] not null,
+    labels text[] not null,
     captions text[] not null,
+    comments_count integer,
     comments jsonb not null,
     witnesses jsonb not null,
     text_sha256 bytea not null,
@@ -256,7 +258,7 @@ select
     published_at, published_at_precision, published_at_seen,
     witnesses ->> 'published_at' as published_at_source,
     modified_at, canonical_url, site_name, section, dateline, description, image_url,
-    tags, captions, comments, witnesses, duplicate_of, version,
+    tags, labels, captions, comments_count, comments, witnesses, duplicate_of, version,
     origin, feed_url, fetched_at, created_at, updated_at
 from rasid.articles;
 comment on view media.articles is
@@ -279,6 +281,10 @@ comment on column media.articles.published_at_seen is
     'The date as written, also where it names no instant ("3 hours ago").';
 comment on column media.articles.published_at_source is
     'Where published_at was taken from: json_ld, meta, microdata, visible, feed or url.';
+comment on column media.articles.labels is
+    'What the page says it is: live_blog, opinion, paywall, sponsored; empty when it says none.';
+comment on column media.articles.comments_count is
+    'How many comments readers wrote, as the page states; comments may hold fewer.';
 comment on column media.articles.witnesses is 'For each filled field, where it was taken from.';
 comment on column media.articles.duplicate_of is
     'Id of the first article with the very same text, or null if this is the first.';

@@ -13,15 +13,15 @@ on conflict do nothing;
 insert into rasid.articles (
     normalized_url_sha256, normalized_url, url, source, title, text, authors, language,
     published_at, published_at_precision, published_at_seen, modified_at, canonical_url,
-    site_name, section, dateline, description, image_url, tags, captions, comments, witnesses,
-    text_sha256, content_sha256, extractor_version, page_id, capture_sha256, origin, feed_url,
+    site_name, section, dateline, description, image_url, tags, labels, captions,
+    comments_count, comments, witnesses, text_sha256, content_sha256, extractor_version, page_id, capture_sha256, origin, feed_url,
     fetched_at, observed_at
 ) values (
     %(normalized_url_sha256)s, %(normalized_url)s, %(url)s, %(source)s, %(title)s, %(text)s,
     %(authors)s, %(language)s, %(published_at)s, %(published_at_precision)s,
     %(published_at_seen)s, %(modified_at)s, %(canonical_url)s, %(site_name)s, %(section)s,
-    %(dateline)s, %(description)s, %(image_url)s, %(tags)s, %(captions)s, %(comments)s,
-    %(witnesses)s, %(text_sha256)s, %(content_sha256)s, %(extractor_version)s, %(page_id)s,
+    %(dateline)s, %(description)s, %(image_url)s, %(tags)s, %(labels)s, %(captions)s,
+    %(comments_count)s, %(comments)s, %(witnesses)s, %(text_sha256)s, %(content_sha256)s, %(extractor_version)s, %(page_id)s,
     %(capture_sha256)s, %(origin)s, %(feed_url)s, %(fetched_at)s,
     coalesce(%(fetched_at)s, now())
 )
@@ -70,7 +70,9 @@ update rasid.articles set
     description = %(description)s,
     image_url = %(image_url)s,
     tags = %(tags)s,
+    labels = %(labels)s,
     captions = %(captions)s,
+    comments_count = %(comments_count)s,
     comments = %(comments)s,
     witnesses = %(witnesses)s,
     text_sha256 = %(text_sha256)s,
