@@ -60,9 +60,7 @@ def extract(
     if isinstance(extraction, Rejection):
         return extraction
     refused = refusals.refuse(extraction.title, extraction.text) or _too_short(extraction)
-    if refused:
-        return dataclasses.replace(refused, rules_missed=extraction.rules_missed)
-    return extraction
+    return _refused(refused, extraction) if refused else extraction
 
 
 def _text(page: RawPage, max_body_bytes: int) -> str | Rejection:
@@ -89,7 +87,13 @@ def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Re
         return _document(_lines_in(root))
     bare = tree.is_bare(root) and not page.rules
     extraction = _bare(root, text, page, judged) if bare else _page(root, text, page, judged)
-    return _not_article(root, page.url, extraction) or extraction
+    refused = _not_article(root, page.url, extraction)
+    return _refused(refused, extraction) if refused else extraction
+
+
+def _refused(rejection: Rejection, extraction: Extraction) -> Rejection:
+    """Return the rejection with what the source's rules missed: that may be its cause."""
+    return dataclasses.replace(rejection, rules_missed=extraction.rules_missed)
 
 
 def _not_article(root: HtmlElement, url: str | None, extraction: Extraction) -> Rejection | None:

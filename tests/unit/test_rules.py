@@ -86,12 +86,18 @@ def test_without_rules_nothing_can_be_missed() -> None:
     assert read({}).rules_missed is None
 
 
-def test_a_refused_page_tells_what_was_missed() -> None:
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("<h1>Short</h1><p>Too short.</p>", "too_short"),
+        ("<title>404 Not Found</title><h1>Page not found</h1><p>Try the search.</p>", "soft_404"),
+    ],
+)
+def test_a_refused_page_tells_what_was_missed(page: str, reason: str) -> None:
     """The alarm is also heard where the page without its body is no article any more."""
-    page = "<html><body><h1>Short</h1><p>Too short.</p></body></html>"
     refused = extract(RawPage(body=page.encode(), origin="test", rules={"body": ".gone"}))
     assert isinstance(refused, Rejection)
-    assert refused.rules_missed == ("body",)
+    assert (refused.reason, refused.rules_missed) == (reason, ("body",))
 
 
 def test_rules_travel_with_the_page() -> None:
