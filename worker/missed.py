@@ -99,7 +99,7 @@ def _blocks(root: HtmlElement, shortest: int) -> Iterator[_Block]:
     """Yield the innermost blocks with text that stand in no list or chrome, in order."""
     away: dict[HtmlElement, bool] = dict.fromkeys(places.around(places.headline(root)), False)
     for element in root.iter(*_LEAVES):
-        if any(child.tag in _HOLDERS for child in element):
+        if next(element.iterdescendants(*_HOLDERS), None) is not None:
             continue
         text = tree.text_of(element)
         if len(text) < shortest or _is_away(element, away):
