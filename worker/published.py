@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
+from itertools import islice
 
 from lxml.html import HtmlElement
 
@@ -25,12 +26,11 @@ _IN_ADDRESS = re.compile(
     r"[/_.-]((?:19|20)\d\d)[/_.-]?(0[1-9]|1[0-2]|(?<=/)[1-9](?=/))[/_.-]?"
     r"(0[1-9]|[12]\d|3[01]|(?<=/)[1-9](?=/))(?=[/_.-]|$)"
 )
-#: English is read with the day first in these countries, and with the month first in the last.
-_COUNTRY = re.compile(
-    r"https?://[^/:?#]+\.(?P<country>uk|ie|au|nz|in|pk|bd|lk|za|ng|ke|gh|ug|sg|my|hk|mt|us)(?=[/:?#]|$)",
-    re.IGNORECASE,
-)
-_MAX_PAGE, _MAX_SEEN = 200_000, 100
+_COUNTRY = re.compile(r"https?://[^/:?#]+\.(?P<country>[a-z]{2})(?=[/:?#]|$)", re.IGNORECASE)
+_MONTH_FIRST_IN = frozenset({"us", "ph"})
+#: Two letters that are sold for what they spell, or where both orders are usual.
+_NO_COUNTRY = re.compile("ai|ca|cc|co|eu|fm|gg|gl|im|io|is|la|ly|me|sh|so|to|tv|vc|ws|")
+_MAX_PAGE, _MAX_SEEN, _MAX_MARKED = 200_000, 100, 10
 _JUST_ABOVE = -5
 _DAY = timedelta(days=1)
 #: Offsets that are in use, nearest to UTC first: hours before and after.
@@ -111,9 +111,8 @@ def _in_order(
 
 def _order_in_country(url: str | None) -> bool | None:
     match = _COUNTRY.match(url or "")
-    if match is None:
-        return None
-    return match["country"].lower() == "us"
+    country = match["country"].lower() if match else ""
+    return None if _NO_COUNTRY.fullmatch(country) else country in _MONTH_FIRST_IN
 
 
 def _same_day(first: Dated, second: Dated) -> bool:
@@ -179,8 +178,9 @@ def _stated(
     for name, value in metas.items():
         if _PUBLISHED_META.search(name) and not _NOT_PUBLISHED.search(name):
             yield "meta", value
-    for element in root.iterfind(".//*[@itemprop='datePublished']"):
-        yield "microdata", element.get("datetime") or element.get("content") or text_of(element)
+    for element in islice(root.iterfind(".//*[@itemprop='datePublished']"), _MAX_MARKED):
+        written = element.get("datetime") or element.get("content") or shown.short(element)
+        yield "microdata", written
 
 
 def _in_address(url: str | None, reading: Reading) -> Dated | None:

@@ -14,7 +14,7 @@ from lxml.html import HtmlElement
 
 from worker import dates, places
 from worker.reading import Dated, Reading
-from worker.tree import text_of
+from worker.tree import squeeze
 
 Kind = Literal["published", "modified", ""]
 
@@ -57,7 +57,7 @@ _MARKED = re.compile(
 _FOUR_DIGITS = re.compile(r"\d{4}")
 _MAX_TEXT, _MAX_CHILDREN, _MAX_BEFORE = 120, 8, 40
 _NEAR_AFTER, _NEAR_BEFORE, _FAR, _UNMARKED = 60, 25, 100, 10
-_MAX_CANDIDATES = 40
+_MAX_CANDIDATES, _MAX_LIKELY = 40, 200
 
 
 def near(headline: HtmlElement | None, reading: Reading) -> list[Shown]:
@@ -78,7 +78,8 @@ def far(root: HtmlElement, headline: HtmlElement | None, reading: Reading) -> li
     Where there is a headline for others to stand beside, only those in marked elements.
     """
     around = places.around(headline)
-    found = (s for e in root.iter() if _may_be(e) for s in _shown(e, None, around, reading))
+    likely = islice((e for e in root.iter() if _may_be(e)), _MAX_LIKELY)
+    found = (shown for e in likely for shown in _shown(e, None, around, reading))
     return [
         shown for shown in islice(found, _MAX_CANDIDATES) if headline is None or shown.is_marked
     ]
@@ -92,10 +93,23 @@ def undated(headline: HtmlElement | None) -> str | None:
     for element in islice(_following(headline), _NEAR_BEFORE):
         if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
             continue
-        text = text_of(element) if len(element) <= _MAX_CHILDREN else ""
+        text = short(element)
         if 0 < len(text) <= _MAX_BEFORE and dates.is_undated(text):
             return None if _is_elsewhere(element, around, 1) else text
     return None
+
+
+def short(element: HtmlElement) -> str:
+    """Return the text of an element on one line, or nothing where it is too long for a date."""
+    pieces: list[str] = []
+    length = 0
+    for piece in islice(element.itertext(), _MAX_TEXT):
+        bare = squeeze(piece[: 2 * _MAX_TEXT])
+        length += len(bare) + bool(bare)
+        if length > _MAX_TEXT + 1:
+            return ""
+        pieces.append(bare)
+    return squeeze(" ".join(pieces))
 
 
 def _shown(
@@ -118,7 +132,10 @@ def _may_be(element: HtmlElement) -> bool:
     """Tell an element that can hold a date by itself, at little cost."""
     if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
         return False
-    return element.tag == "time" or (len(element) <= _MAX_CHILDREN and _has_digit(element))
+    if element.tag == "time":
+        return True
+    few = len(element) <= _MAX_CHILDREN and _has_digit(element)
+    return few and bool(_FOUR_DIGITS.search(short(element)))
 
 
 def _has_digit(element: HtmlElement) -> bool:
@@ -128,14 +145,14 @@ def _has_digit(element: HtmlElement) -> bool:
 
 def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
     """Yield each date in the element as it is written, with what it is called."""
-    text = text_of(element)
+    text = short(element)
     machine = element.get("datetime") if element.tag == "time" else None
     label = f"{_before(element)} {element.get('class', '')} {element.get('itemprop', '')}"
     if machine and dates.parse(machine):
         yield _kind(f"{label} {text}"), machine
         return
     # What a date with a colon after it heads is not the article.
-    if len(text) <= _MAX_TEXT and _FOUR_DIGITS.search(text) and not text.endswith(":"):
+    if _FOUR_DIGITS.search(text) and not text.endswith(":"):
         yield from _labelled(text, _kind(label))
 
 
@@ -178,10 +195,10 @@ def _before(element: HtmlElement) -> str:
     """Return the words just before an element ("Last updated:"), after any number there."""
     previous, parent = element.getprevious(), element.getparent()
     if previous is not None:
-        words = f"{text_of(previous)[-_MAX_BEFORE:]} {previous.tail or ''}"
+        words = f"{short(previous)} {previous.tail or ''}"
     else:
         words = (parent.text or "") if parent is not None else ""
-    return re.split(r"\d", words)[-1]
+    return re.split(r"\d", words[-_MAX_BEFORE:])[-1]
 
 
 def _following(element: HtmlElement) -> Iterator[HtmlElement]:

@@ -1,6 +1,7 @@
 """Promises of the field readers: titles, authors, dates and JSON-LD of a page."""
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -177,7 +178,10 @@ def test_the_country_in_the_address_tells_the_order() -> None:
     """English has the day first in Britain, and the month first where nothing is known."""
     root = tree.parse(f"<html lang=en><title>{TITLE}</title><h1>{TITLE}</h1><p>4/3/2025</p>")
     assert root is not None
-    for url, day in (("https://quay.co.uk/a", "2025-03-04"), ("https://quay.com/a", "2025-04-03")):
+    first = ("https://quay.co.uk/a", "https://quay.fr/a", "https://news.quay.in")
+    last = ("https://quay.com/a", "https://quay.us/", "https://quay.io/a")
+    expected = dict.fromkeys(first, "2025-03-04") | dict.fromkeys(last, "2025-04-03")
+    for url, day in expected.items():
         found = fields.read(root, url)
         assert found.published is not None
         assert found.published.at.date().isoformat() == day
@@ -214,6 +218,16 @@ def test_an_evening_in_america_is_not_the_next_day() -> None:
     far = fields.read(root, "https://quay.example/2025/02/26/bridge").published
     assert far is not None
     assert far.at.date().isoformat() == "2025-03-03"
+
+
+def test_a_page_of_nothing_but_dates_is_read_in_bounded_time() -> None:
+    """Dates within dates, and more of them than any article has, are not all read."""
+    nested = "<i itemprop=datePublished>1 2024 " * 1500
+    many = "".join(f"<p>{n} 2024</p><time>{n}</time>" for n in range(20_000))
+    start = time.process_time()
+    assert page("", f"<h1>{TITLE}</h1>{nested}").published is None
+    assert page("", f"<h1>{TITLE}</h1>{many}").published is None
+    assert time.process_time() - start < 5
 
 
 def test_the_date_of_an_update_that_readers_see_is_kept() -> None:
