@@ -28,6 +28,8 @@ MOST_LINKS = 50_000
 MOST_BYTES = 64 * 1024 * 1024
 #: An index beyond this would be an archive; its first entries are read.
 MOST_CHILDREN = 1000
+#: As the sitemap protocol has it: 2048 less one. A sitemap's address is indexed, unlike a page's.
+MOST_CHILD_URL = 2047
 
 _ROOT = re.compile(rb"<(?:\w+:)?([A-Za-z]\w*)")
 _PROLOG = re.compile(rb"<!--.*?-->|<\?.*?\?>", re.DOTALL)
@@ -108,6 +110,9 @@ class _Listed:
     def add_child(self, href: str | None, modified: str | None) -> None:
         url = self.address(href)
         if url is None:
+            return
+        if len(url) > MOST_CHILD_URL:
+            self.problems["invalid_link"] += 1
             return
         if len(self.children) >= MOST_CHILDREN:
             self.problems["too_large"] += 1

@@ -35,7 +35,8 @@ MODULES = {
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Limit = Annotated[
-    int | None, typer.Option(min=1, help="At most so many (default 20; with --json all).")
+    int | None,
+    typer.Option(min=1, max=2**31, help="At most so many (default 20; with --json all)."),
 ]
 
 app = typer.Typer(

@@ -12,6 +12,7 @@ from services.importer.records import (
     Omitted,
     Refusal,
     Refused,
+    is_source,
     kept_headers,
     storable,
     too_large,
@@ -25,7 +26,6 @@ ESCAPED = 4
 BLANK = b" \t\r\n\0\xef\xbb\xbf"
 #: Seconds after which a number in `fetched_at` must be milliseconds (the year 5138).
 MAX_SECONDS = 1e11
-MAX_SOURCE = 200
 STATUSES = range(100, 600)
 
 
@@ -150,7 +150,7 @@ def _string(record: Mapping[str, object], name: str) -> str | None:
 
 def _source(record: Mapping[str, object]) -> str | None:
     source = _string(record, "source")
-    if source and not (source.isprintable() and len(source) <= MAX_SOURCE):
+    if source and not is_source(source):
         raise Refused("broken_line", "source: not a name")
     return source or None
 

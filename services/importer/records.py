@@ -9,6 +9,7 @@ from services.shared.contracts import RawPage
 
 #: Response headers that matter to extraction.
 HEADERS = frozenset({"content-type", "content-language", "last-modified", "link"})
+MAX_SOURCE = 200
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 RefusalReason = Literal[
@@ -97,6 +98,11 @@ def kept_headers(headers: Mapping[str, object]) -> dict[str, str]:
         for name, value in headers.items()
         if isinstance(value, str) and name.lower() in HEADERS
     }
+
+
+def is_source(name: str) -> bool:
+    """Return whether this can be the name of a source."""
+    return bool(name) and name.isprintable() and len(name) <= MAX_SOURCE
 
 
 def storable(value: str) -> str:

@@ -14,7 +14,7 @@ from services.importer import files
 from services.importer.files import File
 from services.importer.progress import Quiet, Report, Watcher
 from services.importer.read import read
-from services.importer.records import Found, Omitted, Refusal
+from services.importer.records import Found, Omitted, Refusal, is_source
 from services.importer.summary import NAMED, Batch, Summary, Tally
 from services.queue import Queue
 from services.shared.contracts import Lane, RawPage
@@ -136,10 +136,12 @@ def run(  # noqa: PLR0913 - each is an option of the command
     too. `dry_run` reads everything and needs no server.
 
     Raises:
-        RasidError: settings are missing.
+        RasidError: settings are missing, or `source` is no name.
         TransientError: Postgres or Redis was away too long; the same call goes on from there.
     """
     watcher = progress or Quiet()
+    if source is not None and not is_source(source):
+        raise RasidError(f"not the name of a source: {source[:100]!r}")
     if dry_run:
         return _Import(settings, Dry(), watcher, source).run(paths)
     publisher = Publisher(settings, lane=lane, again=again, watcher=watcher)

@@ -18,6 +18,8 @@ from services.shared.errors import InvalidUrl
 
 #: A key is at most this long, so that it fits a btree index; a longer one ends in its sha256.
 MAX_KEY_LENGTH = 1800
+#: Of DNS, with a dot at the end.
+MAX_HOST_LENGTH = 254
 
 # Soft hyphen, zero-width space, direction marks, byte order mark: pasted along, never meant.
 # ZWNJ and ZWJ are letters of a Persian path: kept in the address, folded in the key.
@@ -148,6 +150,8 @@ def _parse(url: str) -> can_ada.URL:
         raise InvalidUrl(f"not an address: {url[:200]!r}") from error
     if parts.protocol not in ("http:", "https:") or not parts.hostname.strip("."):
         raise InvalidUrl(f"not an http(s) address: {url[:200]!r}")
+    if len(parts.hostname) > MAX_HOST_LENGTH:
+        raise InvalidUrl(f"not a host's name: {url[:200]!r}")
     return parts
 
 

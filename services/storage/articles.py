@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from services.storage import Connection, queries, transient_errors
+from services.storage.text import storable
 
 SQL = queries("articles")
 
@@ -23,14 +24,19 @@ def listing(
     Raises:
         TransientError: Postgres is away.
     """
-    values = {"source": source, "language": language, "distinct": distinct, "limit": limit}
+    values: dict[str, object] = {
+        "source": source,
+        "language": language,
+        "distinct": distinct,
+        "limit": limit,
+    }
     with (
         transient_errors(),
         connection.transaction(),
         connection.cursor("articles") as cursor,
     ):
         cursor.itersize = 200
-        for (row,) in cursor.execute(SQL.list, values):
+        for (row,) in cursor.execute(SQL.list, storable(values)):
             yield row  # type: ignore[misc]
 
 

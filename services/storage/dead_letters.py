@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 from services.shared import compression, contracts
 from services.shared.contracts import RawPage
 from services.storage import Connection, queries, transient_errors
+from services.storage.text import storable
 
 SQL = queries("dead_letters")
 
@@ -42,14 +43,14 @@ def listing(
     Raises:
         TransientError: Postgres is away.
     """
-    values = {
+    values: dict[str, object] = {
         "reason": reason,
         "ids": None if ids is None else list(ids),
         "waiting": waiting,
         "limit": limit,
     }
     with transient_errors(), connection.cursor(row_factory=class_row(Letter)) as cursor:
-        return cursor.execute(SQL.list, values).fetchall()
+        return cursor.execute(SQL.list, storable(values)).fetchall()
 
 
 def raw_page(connection: Connection, page_id: str) -> RawPage | None:

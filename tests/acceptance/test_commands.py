@@ -224,6 +224,16 @@ def test_odd_names(tmp_path: Path) -> None:
     assert b"from caf\\xe9.html," in traced[1].stdout
 
 
+@pytest.mark.parametrize(
+    "arguments", [("articles", "--source"), ("articles", "--language"), ("dead-letters", "show")]
+)
+def test_words_no_database_holds(product: Product, arguments: tuple[str, str]) -> None:
+    """Arguments that are not UTF-8 match nothing, and end in no traceback."""
+    done = rasid(*arguments, os.fsdecode(b"caf\xe9"), env=environment(product.settings))
+
+    assert b"Traceback" not in done.stderr
+
+
 def test_not_migrated(product: Product, empty: str) -> None:
     """On a database without our schema the error names the command that mends it."""
     env = {**environment(product.settings), "DATABASE_URL": empty}

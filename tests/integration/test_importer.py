@@ -18,6 +18,7 @@ from services.importer.progress import Report
 from services.importer.summary import Summary
 from services.queue import PENDING, Queue, Taken, redis_url
 from services.shared.contracts import RawPage, Rejection
+from services.shared.errors import RasidError
 from services.shared.settings import Settings
 from services.storage import connect, results
 from tests.archives import html, line, members, response
@@ -126,6 +127,14 @@ def test_source_is_for_pages_that_name_none(tmp_path: Path, settings: Settings) 
     run(tmp_path, settings, source="given")
 
     assert sorted(str(p.source) for p in pending(settings).values()) == ["given", "own"]
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "x" * 201])
+def test_source_that_is_no_name(folder: Path, settings: Settings, name: str) -> None:
+    """Such a name is refused before anything is read."""
+    with pytest.raises(RasidError, match="not the name of a source"):
+        run(folder, settings, source=name)
+    assert pending(settings) == {}
 
 
 def test_twice_is_once_while_waiting(folder: Path, settings: Settings) -> None:

@@ -161,6 +161,20 @@ def test_a_packed_index_lists_sitemaps() -> None:
     )
 
 
+def test_addresses_no_index_holds_cost_only_themselves() -> None:
+    """A host or a sitemap's address beyond all measure is counted, and the rest is listed."""
+    hosts = b"".join(
+        b"<url><loc>https://%s.com/1</loc></url>" % name for name in (b"a" * 3000, b"b")
+    )
+    maps = b"".join(b"<sitemap><loc>/%s.xml</loc></sitemap>" % name for name in (b"a" * 3000, b"b"))
+
+    links = parse_sitemap(b"<urlset>%s</urlset>" % hosts, URL)
+    index = parse_sitemap(b"<sitemapindex>%s</sitemapindex>" % maps, URL)
+
+    assert (len(links.links), links.problems) == (1, {"invalid_link": 1})
+    assert (len(index.children), index.problems) == (1, {"invalid_link": 1})
+
+
 @pytest.mark.parametrize("parse", [parse_feed, parse_sitemap])
 @pytest.mark.parametrize(
     ("body", "problem"),

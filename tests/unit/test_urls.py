@@ -176,6 +176,7 @@ def test_clean_keeps_what_the_server_may_need(url: str, cleaned: str) -> None:
         "http://[::1",
         "urn:sha256:00",
         "https://ex.com:99999/",
+        f"https://{'a' * 300}.com/",
     ],
 )
 def test_what_is_no_http_address_raises_invalid_url(url: str) -> None:
