@@ -7,14 +7,14 @@ JSON-LD and meta tags, microdata, what readers see.
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urljoin
 
 from lxml import etree
 from lxml.html import HtmlElement
 
-from worker import jsonld, labels, marks, places, titles, tree
+from worker import jsonld, labels, marks, titles, tree
+from worker.page import Page
 from worker.tree import squeeze, text_of
 
 Witnessed = tuple[str, str]  # witness, value
@@ -30,17 +30,6 @@ _BETWEEN_TAGS = re.compile("[,،;؛]|、")
 _MAX_TAGS, _MAX_TAG, _MAX_SECTION = 50, 80, 100
 _MAX_STEPS = 12
 _PICTURE_METAS = ("og:image", "og:image:url", "twitter:image", "twitter:image:src")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A parsed page with what it says to machines, and its address if that is known."""
-
-    root: HtmlElement
-    data: jsonld.Found
-    metas: dict[str, str]
-    marks: marks.Marks
-    url: str | None = None
 
 
 def site_name(page: Page) -> Witnessed | None:
@@ -139,9 +128,8 @@ def _written_tags(page: Page) -> Iterator[tuple[str, list[str]]]:
             listed[name].append(html.unescape(element.get("content") or ""))
     for name in _TAG_METAS[:-1]:
         yield "meta", listed[name]
-    around = places.around(places.headline(page.root))
     links = page.marks.get("rel tag", [])
-    yield "visible", [text_of(a) for a in links if not places.is_elsewhere(a, around)]
+    yield "visible", [text_of(a) for a in links if not page.is_elsewhere(a)]
     yield "meta", listed["keywords"]
 
 

@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice
 
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, marks, names, places, titles, tree
+from worker import dates, jsonld, names, titles, tree
+from worker.page import Page
 from worker.tree import squeeze, text_of
 
 Written = tuple[str, list[str]]  # the witness, and what it says
@@ -36,23 +37,14 @@ _FULL_NAME = 2
 _NEAR = 80
 
 
-def read(
-    root: HtmlElement,
-    nodes: list[jsonld.Node],
-    metas: dict[str, str],
-    marked: marks.Marks,
-    site_name: str | None,
-) -> tuple[str, tuple[str, ...]] | None:
+def read(page: Page, site_name: str | None) -> tuple[str, tuple[str, ...]] | None:
     """Return the witness and the names, or None where the page names nobody.
 
     The outlet itself, or an account, is the author only where nobody else is named.
     """
     site = titles.loose(site_name or "")
     outlet = None
-    headline = places.headline(root)
-    if headline is None:
-        headline = next(root.iter("h1"), None)
-    for witness, written in chain(_stated(root, nodes, metas), _written(root, marked, headline)):
+    for witness, written in chain(_stated(page), _written(page)):
         people = names.people(written)
         named = tuple(
             name for name in people if titles.loose(name) != site and not names.is_account(name)
@@ -62,40 +54,36 @@ def read(
         outlet = outlet or ((witness, people) if people else None)
     if outlet:
         return outlet
-    hinted = ((witness, names.people(written)) for witness, written in _hinted(root, headline))
+    hinted = ((witness, names.people(written)) for witness, written in _hinted(page))
     return next(((witness, people) for witness, people in hinted if people), None)
 
 
-def _stated(
-    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str]
-) -> Iterator[Written]:
+def _stated(page: Page) -> Iterator[Written]:
     """Yield what the page says to machines in its head."""
-    for node in nodes:
+    metas = page.metas
+    for node in page.data.articles:
         yield "json_ld", jsonld.names(node.get("author")) or jsonld.names(node.get("creator"))
     if value := tree.first(metas, _META):
         yield "meta", [value]
     if names.has_label(metas.get("twitter:label1", "")):
         yield "meta", [metas.get("twitter:data1", "")]
     if "citation_author" in metas:
-        cited = (e for e in root.iter("meta") if e.get("name") == "citation_author")
+        cited = (e for e in page.root.iter("meta") if e.get("name") == "citation_author")
         yield "meta", [_in_order(squeeze(element.get("content"))) for element in cited]
 
 
-def _written(
-    root: HtmlElement, marked: marks.Marks, headline: HtmlElement | None
-) -> Iterator[Written]:
+def _written(page: Page) -> Iterator[Written]:
     """Yield what is marked as the author, or says so to readers."""
-    around = places.around(headline)
-    yield "microdata", _marked(marked, around)
-    yield "visible", _labelled(root, around)
-    yield "visible", _beside(root, headline)
-    yield "visible", _plainly(root, around)
+    yield "microdata", _marked(page)
+    yield "visible", _labelled(page)
+    yield "visible", _beside(page)
+    yield "visible", _plainly(page)
 
 
-def _hinted(root: HtmlElement, headline: HtmlElement | None) -> Iterator[Written]:
+def _hinted(page: Page) -> Iterator[Written]:
     """Yield what only hints at the author: not believed where the page names its outlet."""
-    yield "visible", _linked(root, headline)
-    yield "visible", _introduced(root)
+    yield "visible", _linked(page)
+    yield "visible", _introduced(page.root)
 
 
 def _in_order(name: str) -> str:
@@ -106,23 +94,23 @@ def _in_order(name: str) -> str:
 # --- Marks for machines ---
 
 
-def _marked(found: marks.Marks, around: set[HtmlElement]) -> list[str]:
+def _marked(page: Page) -> list[str]:
     """Return the names in elements that are marked as author for machines."""
-    marked = [element for name in _MARKED for element in found.get(name, [])]
+    marked = [element for name in _MARKED for element in page.marks.get(name, [])]
     written = (
         element.get("content") or _first_name(element)
         for element in marked[:_MAX_MARKS]
-        if not places.is_elsewhere(element, around)
+        if not page.is_elsewhere(element)
     )
     return [name for name in written if name and len(name) < _MAX_LINE]
 
 
-def _labelled(root: HtmlElement, around: set[HtmlElement]) -> list[str]:
+def _labelled(page: Page) -> list[str]:
     """Return the names in the first elements whose class says that they hold the author."""
     holders = [
         element
-        for element in root.iter(*_BLOCKS)
-        if _is_labelled(element) and not places.is_elsewhere(element, around)
+        for element in page.root.iter(*_BLOCKS)
+        if _is_labelled(element) and not page.is_elsewhere(element)
     ]
     outer = {ancestor for element in holders for ancestor in element.iterancestors()}
     for element in sorted(holders, key=lambda holder: holder in outer):
@@ -152,11 +140,9 @@ def _fellows(element: HtmlElement, holders: list[HtmlElement]) -> list[str]:
 # --- What readers see ---
 
 
-def _beside(root: HtmlElement, headline: HtmlElement | None) -> list[str]:
+def _beside(page: Page) -> list[str]:
     """Return the names in a short line "By ..." after the headline."""
-    if headline is None:
-        return []
-    for element in islice(_after(root, headline), _NEAR):
+    for element in islice(_after(page), _NEAR):
         line = squeeze(element.text)
         found = _by_line(element) or (len(line) < _MAX_LINE and names.before_role(line))
         if found:
@@ -164,11 +150,11 @@ def _beside(root: HtmlElement, headline: HtmlElement | None) -> list[str]:
     return []
 
 
-def _plainly(root: HtmlElement, around: set[HtmlElement]) -> list[str]:
+def _plainly(page: Page) -> list[str]:
     """Return the names in the first short line "Written by ..."."""
-    for element in root.iter("p", "div", "span", "li", "em", "i", "strong", "h3", "h4", "a"):
+    for element in page.root.iter("p", "div", "span", "li", "em", "i", "strong", "h3", "h4", "a"):
         if names.has_label(element.text or "", plain=True) and (found := _by_line(element)):
-            return [] if places.is_elsewhere(element, around) else [found]
+            return [] if page.is_elsewhere(element) else [found]
     return []
 
 
@@ -193,15 +179,12 @@ def _author_linked(link: HtmlElement) -> str:
     return name if _is_full_name(name) else ""
 
 
-def _linked(root: HtmlElement, headline: HtmlElement | None) -> list[str]:
+def _linked(page: Page) -> list[str]:
     """Return the names in the first links to the pages of authors, near the headline."""
-    if headline is None:
-        return []
-    around = places.around(headline)
     holder, found = None, []
-    for link in islice(_after(root, headline), _NEAR):
+    for link in islice(_after(page), _NEAR):
         name = _author_linked(link) if link.tag == "a" else ""
-        if not name or places.is_elsewhere(link, around):
+        if not name or page.is_elsewhere(link):
             continue
         if holder is None or link.getparent() is holder:
             holder = link.getparent()
@@ -239,13 +222,10 @@ def _is_full_name(line: str) -> bool:
     return len(line.split()) >= _FULL_NAME and names.look_like_names(line)
 
 
-def _after(root: HtmlElement, headline: HtmlElement) -> Iterator[HtmlElement]:
-    seen = False
-    for element in root.iter():
-        if element is headline:
-            seen = True
-        elif seen and isinstance(element.tag, str):
-            yield element
+def _after(page: Page) -> Iterator[HtmlElement]:
+    """Yield the elements after the headline; none where there is no headline."""
+    elements = page.root.iter("*")
+    return dropwhile(lambda element: element is not page.headline, elements)
 
 
 def _cut_date(line: str) -> str:

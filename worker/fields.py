@@ -13,7 +13,8 @@ from lxml.html import HtmlElement
 from services.shared import urls
 from services.shared.contracts import Label
 from services.shared.errors import InvalidUrl
-from worker import about, authors, dates, jsonld, labels, marks, published, titles, tree
+from worker import about, authors, dates, labels, published, titles, tree
+from worker.page import read as read_page
 from worker.reading import Reading
 
 
@@ -50,9 +51,8 @@ def read(
 
     `time_zone` is that of the source, for times on the page that name none.
     """
-    data, metas = jsonld.read(root), tree.metas(root)
-    nodes, marked = data.articles, marks.read(root)
-    page = about.Page(root, data, metas, marked, url)
+    page = read_page(root, url)
+    nodes, metas = page.data.articles, page.metas
     declared = _language(root, metas)
     how = Reading(dates.zone_named(time_zone), declared, latest)
     site_name = about.site_name(page)
@@ -65,15 +65,15 @@ def read(
     found: dict[str, tuple[str, Any] | None] = {
         "site_name": site_name,
         "title": title,
-        "authors": authors.read(root, nodes, metas, marked, site.name),
+        "authors": authors.read(page, site.name),
         "section": section,
         "description": about.description(page),
         "canonical_url": about.canonical_url(page),
         "image_url": about.image_url(page),
         "tags": about.tags(page),
-        "comments_count": labels.comments_count(root, nodes, metas, marked),
+        "comments_count": labels.comments_count(page),
     }
-    labelled = labels.labels(root, nodes, metas, marked, section[1] if section else None)
+    labelled = labels.labels(page, section[1] if section else None)
     witnesses = {name: value[0] for name, value in found.items() if value}
     witnesses |= {f"labels.{label}": witness for label, witness in labelled.items()}
     witnesses |= {"published_at": date.witness} if date else {}

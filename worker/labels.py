@@ -16,7 +16,8 @@ from lxml.html import HtmlElement
 
 from services.shared import arabic
 from services.shared.contracts import Label
-from worker import jsonld, lexicon, marks, places, titles
+from worker import jsonld, lexicon, marks, titles
+from worker.page import Page
 from worker.tree import squeeze, text_of
 
 Witnessed = tuple[Label, str]  # label, witness
@@ -56,30 +57,22 @@ _NEAR_BEFORE, _NEAR_AFTER = 5, 8
 _MAX_LINKS = 20
 
 
-def labels(
-    root: HtmlElement,
-    nodes: list[jsonld.Node],
-    metas: dict[str, str],
-    marked: marks.Marks,
-    section: str | None,
-) -> dict[Label, str]:
+def labels(page: Page, section: str | None) -> dict[Label, str]:
     """Return the page's labels, each with its witness."""
     found: dict[Label, str] = {}
     for label, witness in (
-        *_by_json_ld(nodes),
-        *_by_metas(metas, section),
-        *_by_microdata(marked),
-        *_by_sight(root),
+        *_by_json_ld(page.data.articles),
+        *_by_metas(page.metas, section),
+        *_by_microdata(page.marks),
+        *_by_sight(page),
     ):
         found.setdefault(label, witness)
     return found
 
 
-def comments_count(
-    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str], marked: marks.Marks
-) -> tuple[str, int] | None:
+def comments_count(page: Page) -> tuple[str, int] | None:
     """Return the witness and how many comments readers wrote, or None where it is not said."""
-    for witness, written in _counts(root, nodes, metas, marked):
+    for witness, written in _counts(page):
         if re.fullmatch(r"\d{1,6}", written):
             return witness, int(written)
     return None
@@ -116,17 +109,16 @@ def _by_microdata(marked: marks.Marks) -> Iterator[Witnessed]:
             yield label, "microdata"
 
 
-def _by_sight(root: HtmlElement) -> Iterator[Witnessed]:
+def _by_sight(page: Page) -> Iterator[Witnessed]:
     """Yield the labels in short lines beside the headline, or before a colon in it."""
-    headline = places.headline(root)
+    headline = page.headline
     if headline is None:
         return
     if match := _BEFORE_HEADLINE.match(text_of(headline)):
         yield from _called(match[1], "visible")
-    around = places.around(headline)
-    for element in _near(root, headline):
+    for element in _near(page.root, headline):
         line = squeeze(element.text)
-        if 0 < len(line) <= _MAX_LINE and not _is_link_away(element, around):
+        if 0 < len(line) <= _MAX_LINE and not _is_in_list(page, element):
             yield from _called(line, "visible", ("sponsored", "live_blog"))
 
 
@@ -137,9 +129,9 @@ def _near(root: HtmlElement, headline: HtmlElement) -> list[HtmlElement]:
     return [*before, *islice(elements, _NEAR_AFTER)]
 
 
-def _is_link_away(element: HtmlElement, around: set[HtmlElement]) -> bool:
+def _is_in_list(page: Page, element: HtmlElement) -> bool:
     """Tell an item of a menu or list, which is a label of what it leads to."""
-    return places.is_elsewhere(element, around) or any(
+    return page.is_elsewhere(element) or any(
         ancestor.tag in ("nav", "ul", "ol") for ancestor in islice(element.iterancestors(), 4)
     )
 
@@ -154,19 +146,17 @@ def _called(
 # --- Comments ---
 
 
-def _counts(
-    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str], marked: marks.Marks
-) -> Iterator[tuple[str, str]]:
-    for node in nodes:
+def _counts(page: Page) -> Iterator[tuple[str, str]]:
+    for node in page.data.articles:
         yield "json_ld", str(node.get("commentCount", ""))
         statistics = node.get("interactionStatistic")
         for item in statistics if isinstance(statistics, list) else [statistics]:
             yield "json_ld", _of_action(item)
     for name in ("comment_count", "comments_count", "commentcount", "article:comment_count"):
-        yield "meta", metas.get(name, "")
-    for element in marked.get("commentCount", []):
+        yield "meta", page.metas.get(name, "")
+    for element in page.marks.get("commentCount", []):
         yield "microdata", element.get("content") or squeeze(element.text)
-    yield "visible", _linked_count(root)
+    yield "visible", _linked_count(page.root)
 
 
 def _of_action(item: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from worker import authors, clean, fields, jsonld, language, tree
+from worker.page import read as read_page
 
 TITLE = "Old stone bridge reopens after three years"
 
@@ -318,4 +319,4 @@ def test_no_author_is_found_in_nothing() -> None:
     """An empty page names nobody."""
     root = tree.parse("<html><body></body></html>")
     assert root is not None
-    assert authors.read(root, [], {}, {}, None) is None
+    assert authors.read(read_page(root), None) is None

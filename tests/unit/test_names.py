@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker import authors, marks, names, tree
+from worker import authors, names, tree
+from worker.page import read as read_page
 
 HEADLINE = "Old stone bridge reopens after three years"
 BODY = "<p>The council voted on Tuesday to open the bridge to traffic again, officials said.</p>"
@@ -50,7 +51,7 @@ def read(body: str, head: str = "") -> tuple[str, ...]:
         "</body></html>"
     )
     assert root is not None
-    found = authors.read(root, [], tree.metas(root), marks.read(root), "The Quay")
+    found = authors.read(read_page(root), "The Quay")
     return found[1] if found else ()
 
 
