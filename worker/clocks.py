@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.shared import arabic
@@ -96,10 +97,10 @@ def zone_named(name: str | None) -> tzinfo | None:
 
 def zone_of_city(text: str) -> tzinfo | None:
     """Return the zone of the city that stands in `text`, such as "11:14 دمشق"."""
-    for word in arabic.tokens(text):
-        if name := _cities().get(word):
-            return zone_named(name)
-    return None
+    words = arabic.tokens(text)
+    pairs = (f"{first} {second}" for first, second in pairwise(words))
+    name = next((zone for phrase in (*pairs, *words) if (zone := _cities().get(phrase))), None)
+    return zone_named(name)
 
 
 def warm() -> None:
@@ -145,4 +146,4 @@ def _zones() -> dict[str, str]:
 @cache
 def _cities() -> dict[str, str]:
     cities = lexicon.load("cities")
-    return {arabic.normalize(name): zone for zone, names in cities.items() for name in names}
+    return {" ".join(arabic.tokens(n)): zone for zone, names in cities.items() for n in names}

@@ -1,12 +1,13 @@
 """Promises of worker.calendars and worker.clocks."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import calendars, clocks
+from worker import calendars, clocks, lexicon
 
 #: The first day of Jalali years, as published; 1399, 1403 and 1408 are long.
 NEW_YEARS = {
@@ -149,6 +150,19 @@ def test_zones_by_their_letters(written: str, day: tuple[int, int, int], hours: 
     assert clock is not None
     offset = clock.on(datetime(*day, tzinfo=UTC), UTC).utcoffset()
     assert offset == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("name", ["cities", "zones"])
+def test_every_zone_of_the_lexicons_exists(name: str) -> None:
+    """A city or an abbreviation means a zone that the time zone database has."""
+    assert all(clocks.zone_named(zone) for zone in lexicon.load(name))
+
+
+def test_a_city_of_two_words_has_its_zone() -> None:
+    """Names of one word and of two are found, after "in the time of" too; others have no zone."""
+    assert clocks.zone_of_city("10:20 بتوقيت رام الله") == ZoneInfo("Asia/Hebron")
+    assert clocks.zone_of_city("10:20 بتوقيت القاهرة") == ZoneInfo("Africa/Cairo")
+    assert clocks.zone_of_city("10:20 رام") is None
 
 
 @given(st.text())
