@@ -1,0 +1,71 @@
+"""Promises of worker.published and worker.shown for pages of any shape."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import html
+
+from worker import jsonld, published, tree
+from worker.reading import Reading
+
+TITLE = "Old stone bridge reopens after three years"
+FETCHED = datetime(2025, 10, 1, tzinfo=UTC)
+_WRITTEN = st.sampled_from(
+    [
+        *(
+            "2 March 2025",
+            "2025-03-02T10:00:00Z",
+            "3/4/2025",
+            "14 رجب 1445 هـ",
+            "Updated: ",
+            "2031",
+        ),
+        *("12 January 2031", "منذ 3 ساعات", "Published ", "1403/05/12", "x", "", "09:30", "+99:00"),
+        *("9 كانون الثاني", "5 มิ.ย. 2563", "令和2年7月13日", "31/12/2031"),
+    ]
+)
+_TAGS = st.sampled_from(["p", "div", "time", "span class=date", "footer", "article", "li", "nav"])
+_ELEMENTS = st.tuples(_TAGS, st.lists(_WRITTEN, max_size=3).map(" ".join))
+_METAS = st.sampled_from(["pubdate", "datemodified", "date", "x", "article:published_time"])
+
+
+def _markup(elements: list[tuple[str, str]]) -> str:
+    return "".join(f"<{tag}>{text}</{tag.split()[0]}>" for tag, text in elements)
+
+
+def _read(head: str, body: str, url: str | None = None) -> published.Dates:
+    root = html.document_fromstring(f"<title>{TITLE}</title>{head}<body>{body}")
+    reading = Reading(language="en", latest=FETCHED)
+    return published.read(root, jsonld.articles(root), tree.metas(root), url, reading)
+
+
+@given(
+    st.lists(st.tuples(_METAS, _WRITTEN), max_size=3),
+    st.lists(_ELEMENTS, max_size=4),
+    st.lists(_ELEMENTS, max_size=6),
+    st.sampled_from([None, "", "https://quay.uk/2031/12/31/a", "https://[::1/2025/03/02/", "x"]),
+)
+def test_any_page_has_believable_dates_or_none(
+    metas: list[tuple[str, str]],
+    above: list[tuple[str, str]],
+    below: list[tuple[str, str]],
+    url: str | None,
+) -> None:
+    """Nothing is raised; a date is seen on the page and not after the fetch, and has a witness."""
+    head = "".join(f'<meta name={name} content="{text}">' for name, text in metas)
+    found = _read(head, f"{_markup(above)}<h1>{TITLE}</h1>{_markup(below)}", url)
+    for date in (found.published, found.modified):
+        assert date is None or date.instant.at <= FETCHED + timedelta(days=1)
+        assert date is None or date.witness in {"meta", "visible", "modified", "url"}
+    assert found.published is None or found.seen == found.published.seen
+
+
+@given(st.lists(_ELEMENTS, max_size=6))
+def test_dates_in_lists_of_other_articles_are_never_taken(below: list[tuple[str, str]]) -> None:
+    """Whatever stands in a list of related articles, in comments or in the menu dates nothing."""
+    body = "".join(
+        f"<{tag} class={name}>{_markup(below)}</{tag}>"
+        for tag, name in (("div", "related-posts"), ("ol", "comments"), ("nav", "menu"))
+    )
+    assert _read("", f"<h1>{TITLE}</h1>{body}") == published.Dates()
