@@ -60,7 +60,7 @@ def read(
     candidates = titles.candidates(root, nodes, metas, site)
     dated = published.read(root, nodes, metas, url, how)
     date, changed = dated.published, dated.modified
-    title = titles.choose(candidates)
+    title = titles.choose(candidates, url)
     section = about.section(page, title[1] if title else None)
     found: dict[str, tuple[str, Any] | None] = {
         "site_name": site_name,

@@ -46,7 +46,7 @@ def without_label(line: str) -> str:
     line = squeeze(line).strip(_AROUND)
     while match := _label().match(line):
         line = line[match.end() :].strip(_AROUND)
-    return line
+    return _after().sub("", line)
 
 
 def has_label(line: str, *, plain: bool = False) -> bool:
@@ -131,7 +131,14 @@ def _words(kind: str) -> frozenset[str]:
 
 @cache
 def _label() -> re.Pattern[str]:
-    return _beginning(_words("by") | _words("written_by"))
+    spaced = _beginning(_words("by") | _words("written_by"))
+    at_once = "|".join(sorted(map(re.escape, _words("by_at_once")), key=len, reverse=True))
+    return re.compile(rf"{spaced.pattern}|(?:{at_once})[\s:：]*", re.IGNORECASE)
+
+
+@cache
+def _after() -> re.Pattern[str]:
+    return re.compile(rf"(?<=\w\w)\s*(?:{'|'.join(map(re.escape, _words('after')))})$")
 
 
 @cache

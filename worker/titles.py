@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import islice
+from urllib.parse import unquote, urlsplit
 
 from lxml.html import HtmlElement
 
@@ -20,9 +21,11 @@ _NOT_LETTERS = re.compile(r"[\W_]+")
 _MIN_HOST_PART = 4
 _MIN_TITLE_WORDS = 3
 _NEWS_LD = "json_ld of news"
-_VOTES = {"visible": 9, _NEWS_LD: 8, "json_ld": 4, "meta": 2}
+_VOTES = {"visible": 9, _NEWS_LD: 10, "json_ld": 4, "meta": 2}
 _TYPED = (_NEWS_LD, "json_ld", "meta", "visible")
-_AS_GOOD = 0.7
+_AS_GOOD, _MUCH_MORE = 0.7, 0.35
+_MIN_SLUG_WORDS = 5
+_NUMBER = re.compile(r"\d{5,}|\w*html?|php|aspx")
 _MAX_KICKER_WORDS, _SEVERAL = 4, 2
 
 
@@ -99,11 +102,12 @@ def candidates(
     return [(witness, bare) for witness, text in found if (bare := without_remains(text))]
 
 
-def choose(found: list[tuple[str, str]]) -> tuple[str, str] | None:
+def choose(found: list[tuple[str, str]], url: str | None = None) -> tuple[str, str] | None:
     """Return witness and title: the one that most agree with; the page's own heading counts double.
 
     og:title and <title> are often one field that is written for search engines, and outside news
-    the headline in JSON-LD is a copy of it.
+    the headline in JSON-LD is a copy of it. An address that is a title in words was made from the
+    title when the page was: one that says much more of it goes before a heading that says little.
     """
     if not found:
         return None
@@ -111,8 +115,32 @@ def choose(found: list[tuple[str, str]]) -> tuple[str, str] | None:
     for witness, title in _without_kicker(found):
         votes[loose(title)] += _VOTES[witness]
     best = max(votes, key=lambda title: votes[title])
+    best = _told_by_address(best, found, _slug(url)) or best
     witness, title = _best_written([i for i in _without_kicker(found) if loose(i[1]) == best])
     return ("json_ld" if witness == _NEWS_LD else witness), title
+
+
+def _path(url: str | None) -> str:
+    try:
+        return unquote(urlsplit(url or "").path)
+    except ValueError:
+        return ""
+
+
+def _slug(url: str | None) -> set[str]:
+    """Return the words of the part of an address that has most."""
+    parts = (words(part.replace("_", "-")) for part in _path(url).split("/"))
+    most = max(parts, key=len, default=set())
+    return {word for word in most if len(word) > 1 and not _NUMBER.fullmatch(word)}
+
+
+def _told_by_address(best: str, found: list[tuple[str, str]], slug: set[str]) -> str | None:
+    """Return the title, in letters alone, that says much more of the address than the best."""
+    if len(slug) < _MIN_SLUG_WORDS:
+        return None
+    shares = {loose(title): len(slug & words(title)) / len(slug) for _, title in found}
+    nearest = max(shares, key=lambda title: shares[title])
+    return nearest if shares[nearest] - shares.get(best, 1.0) >= _MUCH_MORE else None
 
 
 def _best_written(alike: list[tuple[str, str]]) -> tuple[str, str]:

@@ -74,6 +74,30 @@ def test_a_heading_gives_no_kicker_and_no_spaces_between_tags(heading: str) -> N
     assert page(SEARCH, f"<h1>{heading}</h1>", TITLE).title == TITLE
 
 
+def test_a_newsroom_headline_goes_before_a_heading_that_nothing_agrees_with() -> None:
+    """JSON-LD of news alone against the heading alone: the one that was filed as the headline."""
+    data = script({"@type": "NewsArticle", "headline": TITLE})
+    assert page(data, f"<h1>{HEADING}</h1>", "The Quay").title == TITLE
+    assert page(data, f"<h1>{HEADING}</h1>", HEADING).title == HEADING
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/news/old-stone-bridge-reopens-after-three-years-12345678.html", TITLE),
+        ("/news/why-the-stone-bridge-was-closed", HEADING),
+        ("/news/stone-bridge", HEADING),
+        ("/news/%D8%AC%D8%B3%D8%B1-a-b-c-d-e-f-g", HEADING),
+        ("/", HEADING),
+    ],
+)
+def test_an_address_in_words_tells_the_title(path: str, title: str) -> None:
+    """A heading that says little of the address gives way to a title that says most of it."""
+    root = tree.parse(f"<title>{TITLE}</title><h1>{HEADING}</h1>")
+    assert root is not None
+    assert fields.read(root, f"https://www.quay.example{path}").title == title
+
+
 def test_of_several_headings_the_first_that_fits_is_the_title() -> None:
     """The site's address is no headline, and a later one like the title is of another article."""
     headings = "<h1>quay.example</h1><h1>Old stone bridge reopens at last</h1><h1>Old bridges</h1>"
