@@ -14,7 +14,14 @@ from twisted.python.failure import Failure as TwistedFailure
 from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
-from crawler.outcomes import Failure, HostBlocked, failed_feed, failed_link, failure_of
+from crawler.outcomes import (
+    UNKNOWN,
+    Failure,
+    HostBlocked,
+    failed_feed,
+    failed_link,
+    failure_of,
+)
 from crawler.politeness import feed_again_at
 from services.shared.contracts import RawPage
 from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, Listing
@@ -79,8 +86,16 @@ class FrontierSpider(Spider):
         listing = Listing()
         if response.status != 304:  # noqa: PLR2004 - not modified
             parser = self.parsers[feed.kind]
-            # Beside the event loop: large sitemaps take seconds.
-            listing = await asyncio.to_thread(parser, response.body, response.url, _zone(source))
+            try:
+                # Beside the event loop: large sitemaps take seconds.
+                listing = await asyncio.to_thread(
+                    parser, response.body, response.url, _zone(source)
+                )
+            except Exception:
+                # Scrapy would log it, and nobody would ever hear of the feed again.
+                self.logger.exception("Cannot read %s", response.url)
+                yield FeedPolled(work=feed, poll=failed_feed(feed, UNKNOWN, datetime.now(UTC)))
+                return
         yield FeedPolled(work=feed, poll=_poll(feed, response, listing), listing=listing)
 
     async def parse_page(self, response: Response) -> AsyncIterator[Item]:

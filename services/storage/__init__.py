@@ -106,14 +106,19 @@ def connect(database_url: str) -> Connection:
     try:
         with transient_errors():
             there = migrate.version(connection)
-        _check(there, migrate.latest())
+        check_version(there, migrate.latest())
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check(there: int, needed: int) -> None:
+def check_version(there: int, needed: int) -> None:
+    """Return if the schema's version is the one this code needs.
+
+    Raises:
+        NotMigrated: it is not; the message says what to do.
+    """
     if there < needed:
         raise NotMigrated(
             f"the database's schema is at version {there}, this code needs {needed}: "

@@ -7,7 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from services.shared.errors import RasidError
-from services.storage import Connection, open_connection, queries, transient_errors
+from services.storage import (
+    Connection,
+    check_version,
+    open_connection,
+    queries,
+    transient_errors,
+)
 
 FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 SQL = queries("migrate")
@@ -58,12 +64,14 @@ def migrate(database_url: str) -> list[str]:
 
     Raises:
         TransientError: the server cannot be reached.
+        NotMigrated: the schema is newer than this code.
         RasidError: a migration that was applied has been edited since.
     """
     with open_connection(database_url) as connection, transient_errors():
         connection.execute(SQL.lock)
         connection.execute(SQL.create_table)
         done = {int(str(v)): str(sha) for v, sha in connection.execute(SQL.applied)}
+        check_version(max([latest(), *done]), latest())
         applied = []
         for migration in migrations():
             if migration.version in done:

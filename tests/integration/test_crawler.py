@@ -20,6 +20,7 @@ from services.local import Stack
 from services.queue import PENDING, Queue, Taken, redis_url
 from services.shared.contracts import RawPage
 from services.shared.errors import RasidError
+from services.shared.frontier import Listing
 from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, links
@@ -332,6 +333,25 @@ def test_an_index_leads_to_its_sitemaps(settings: Settings) -> None:
 
     assert states(settings) == {("fetched", None): 1}
     assert (bad.asked.count("/index.xml"), bad.asked.count("/a.xml")) == (2, 1)
+
+
+def _no_reader(*_: object) -> Listing:
+    raise MemoryError
+
+
+class NoReader(SourceSpider):
+    """A spider whose sitemaps are more than its process can read."""
+
+    parsers = {**SourceSpider.parsers, "sitemap": _no_reader}  # noqa: RUF012 - as the base class
+
+
+def test_a_sitemap_that_cannot_be_read(settings: Settings) -> None:
+    """Whatever reading it raises, the feed has failed, the rest is crawled, and the crawl ends."""
+    with demo_site.serve() as site:
+        summary = crawl_once(settings, [demo_source(site)], NoReader)
+
+    assert summary.feed_failures == {"error": 1}
+    assert summary.pages_published == 7  # those its other feed lists
 
 
 def test_an_endless_index_has_an_end(settings: Settings) -> None:
