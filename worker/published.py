@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
-from itertools import islice
 
+from lxml import etree
 from lxml.html import HtmlElement
 
 from worker import dates, jsonld, places, shown
@@ -26,6 +26,7 @@ _IN_ADDRESS = re.compile(
     r"[/_.-]((?:19|20)\d\d)[/_.-]?(0[1-9]|1[0-2]|(?<=/)[1-9](?=/))[/_.-]?"
     r"(0[1-9]|[12]\d|3[01]|(?<=/)[1-9](?=/))(?=[/_.-]|$)"
 )
+_MARKED = etree.XPath("//*[@itemprop='datePublished']")
 _COUNTRY = re.compile(r"https?://[^/:?#]+\.(?P<country>[a-z]{2})(?=[/:?#]|$)", re.IGNORECASE)
 _MONTH_FIRST_IN = frozenset({"us", "ph"})
 #: Two letters that are sold for what they spell, or where both orders are usual.
@@ -178,7 +179,7 @@ def _stated(
     for name, value in metas.items():
         if _PUBLISHED_META.search(name) and not _NOT_PUBLISHED.search(name):
             yield "meta", value
-    for element in islice(root.iterfind(".//*[@itemprop='datePublished']"), _MAX_MARKED):
+    for element in _MARKED(root)[:_MAX_MARKED]:
         written = element.get("datetime") or element.get("content") or shown.short(element)
         yield "microdata", written
 

@@ -54,6 +54,7 @@ _MARKED = re.compile(
     r"date(?!lin)|time(?!line|r|d?out)|publi|posted|created|entry-meta|post-meta|byline|fecha|datum|تاريخ",
     re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 _FOUR_DIGITS = re.compile(r"\d{4}")
 _MAX_TEXT, _MAX_CHILDREN, _MAX_BEFORE = 120, 8, 40
 _NEAR_AFTER, _NEAR_BEFORE, _FAR, _UNMARKED = 60, 25, 100, 10
@@ -139,8 +140,9 @@ def _may_be(element: HtmlElement) -> bool:
 
 
 def _has_digit(element: HtmlElement) -> bool:
-    own = [element.text or "", *(child.tail or "" for child in element)]
-    return any(character.isdigit() for text in own for character in text[:_MAX_TEXT])
+    if element.text and _DIGIT.search(element.text, 0, _MAX_TEXT):
+        return True
+    return any(child.tail and _DIGIT.search(child.tail, 0, _MAX_TEXT) for child in element)
 
 
 def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
