@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.shared import contracts
-from services.shared.contracts import Extraction, RawPage, Rejection
+from services.shared.contracts import Article, Extraction, RawPage, Rejection
+from worker import pipeline
 from worker.extract import extract
 
 SENTENCE = "The council met on Monday and spoke about the bridge across the river for two hours."
@@ -104,3 +105,11 @@ def test_rules_travel_with_the_page() -> None:
     """What the crawler sends is what the worker applies."""
     page = RawPage(body=b"x", origin="test", rules=RULES)
     assert contracts.decode_header(contracts.encode_header(page), b"x") == page
+
+
+def test_what_was_missed_reaches_the_store() -> None:
+    """The article that is stored still tells it: the alarm is counted there."""
+    page = RawPage(body=PAGE.encode(), origin="test", rules={"date": ".gone"})
+    article = pipeline.read(page, max_body_bytes=1_000_000)
+    assert isinstance(article, Article)
+    assert article.extraction.rules_missed == ("date",)
