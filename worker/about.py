@@ -28,7 +28,7 @@ _TRAILS = etree.XPath(
 _HOME_ADDRESS = re.compile(r"^(?:https?:)?(?://[^/?#]+)?/?$|^/(?:[a-z]{2}/?|index\.\w+)$")
 _BETWEEN_TAGS = re.compile("[,،;؛]|、")
 _MAX_TAGS, _MAX_TAG, _MAX_SECTION = 50, 80, 100
-_MAX_STEPS = 12
+_MAX_STEPS, _MAX_TRAILS = 12, 5
 _PICTURE_METAS = ("og:image", "og:image:url", "twitter:image", "twitter:image:src")
 
 
@@ -155,7 +155,7 @@ def _seen_trail(root: HtmlElement) -> list[str]:
     A trail begins at the home page; other things are called so too.
     """
     trails: list[HtmlElement] = _TRAILS(root)
-    for trail in trails:
+    for trail in trails[:_MAX_TRAILS]:
         links = list(islice(trail.iter("a"), _MAX_STEPS))
         if links and (_is_home(links[0]) or labels.is_home(text_of(links[0]))):
             return [text_of(link) for link in links[1:]]

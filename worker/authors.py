@@ -9,7 +9,7 @@ from lxml.html import HtmlElement
 
 from worker import dates, jsonld, names, titles, tree
 from worker.page import Page
-from worker.tree import squeeze, text_of
+from worker.tree import squeeze
 
 Written = tuple[str, list[str]]  # the witness, and what it says
 
@@ -30,7 +30,7 @@ _IS = re.compile(
 )
 _MARKED = ("author", "rel author")
 _BLOCKS = ("a", "span", "div", "p", "address", "li", "h3", "h4", "strong", "cite")
-_MAX_MARKS = 6
+_MAX_MARKS, _MAX_HOLDERS = 6, 200
 _MIN_NAME, _MAX_LINE, _MIN_BIOGRAPHY, _MAX_BIOGRAPHY = 2, 90, 40, 1500
 _MAX_CHILDREN = 8
 _FULL_NAME = 2
@@ -107,10 +107,9 @@ def _marked(page: Page) -> list[str]:
 
 def _labelled(page: Page) -> list[str]:
     """Return the names in the first elements whose class says that they hold the author."""
+    labelled = (element for element in page.root.iter(*_BLOCKS) if _is_labelled(element))
     holders = [
-        element
-        for element in page.root.iter(*_BLOCKS)
-        if _is_labelled(element) and not page.is_elsewhere(element)
+        element for element in islice(labelled, _MAX_HOLDERS) if not page.is_elsewhere(element)
     ]
     outer = {ancestor for element in holders for ancestor in element.iterancestors()}
     for element in sorted(holders, key=lambda holder: holder in outer):
@@ -152,8 +151,10 @@ def _beside(page: Page) -> list[str]:
 
 def _plainly(page: Page) -> list[str]:
     """Return the names in the first short line "Written by ..."."""
-    for element in page.root.iter("p", "div", "span", "li", "em", "i", "strong", "h3", "h4", "a"):
-        if names.has_label(element.text or "", plain=True) and (found := _by_line(element)):
+    elements = page.root.iter("p", "div", "span", "li", "em", "i", "strong", "h3", "h4", "a")
+    plain = (e for e in elements if e.text and names.has_label(e.text, plain=True))
+    for element in islice(plain, _MAX_MARKS):
+        if found := _by_line(element):
             return [] if page.is_elsewhere(element) else [found]
     return []
 
@@ -163,14 +164,21 @@ def _by_line(element: HtmlElement) -> str:
     if len(element) > _MAX_CHILDREN or not names.has_label(element.text or ""):
         return ""
     for holder in (element, element.getnext(), element.getparent()):
-        line = text_of(holder) if holder is not None else ""
-        if len(line) < _MAX_LINE and names.without_label(line):
+        line = _short_text(holder) if holder is not None else ""
+        if names.without_label(line):
             linked = [n for link in holder.iter("a") if (n := _author_linked(link))]
             written = _cut_date(names.without_label(line))
             several = ", ".join(linked) if len(linked) > 1 else ""
             found = (several, written, *linked, _first_name(holder))
             return next((line for line in found if names.look_like_names(line)), "")
     return ""
+
+
+def _short_text(element: HtmlElement) -> str:
+    """Return the text of an element that is one line, nothing of a longer one."""
+    chunks = list(islice(element.itertext(), _MAX_LINE))
+    line = squeeze(" ".join(chunks)) if len(chunks) < _MAX_LINE else ""
+    return line if len(line) < _MAX_LINE else ""
 
 
 def _author_linked(link: HtmlElement) -> str:

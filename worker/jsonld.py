@@ -26,7 +26,7 @@ _FLAT_FIELD = re.compile(
     r'|keywords|isAccessibleForFree|commentCount)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|(true|false|\d+)\b)'
 )
 _FLAT_AUTHOR = re.compile(
-    r'"author"\s*:\s*(?:\[((?:\s*,?\s*\{[^{}]{0,1000}\})+)|(\{[^{}]{0,1000}\})|("(?:[^"\\]|\\.)*"))'
+    r'"author"\s*:\s*(?:\[((?:\s*+(?:,\s*+)?\{[^{}]{0,1000}\})+)|(\{[^{}]{0,1000}\})|("(?:[^"\\]|\\.)*"))'
 )
 _FLAT_NAME = re.compile(r'"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _FLAT_TYPE = re.compile(r'"@type"\s*:\s*\[?\s*"([A-Za-z]*(?:Article|Posting))"')

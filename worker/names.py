@@ -26,6 +26,8 @@ _NO_NAME = re.compile(
 _WHERE = re.compile(r"^(\S+\s\S.*?)\s(?:in|for|from|at|aus|für|pour|à|para)(?:\s.*)?$")
 _AROUND = " ,;|-–—·•:()[]/"
 _MAX_AUTHORS = 12
+#: Longer is no byline; it may be anything, and must not take long.
+_MAX_LINES, _MAX_LINE = 50, 500
 _MIN_NAME, _MAX_NAME, _MAX_WORDS = 2, 60, 5
 _FULL_NAME = 2
 
@@ -33,17 +35,17 @@ _FULL_NAME = 2
 def people(written: list[str]) -> tuple[str, ...]:
     """Return the names in these texts, each once, without what is around them."""
     found: dict[str, str] = {}
-    for line in written:
+    for line in written[:_MAX_LINES]:
         if _ADDRESS.search(line):
             continue
-        for name in _in_line(line):
+        for name in _in_line(line[:_MAX_LINE]):
             found.setdefault(titles.loose(name), name)
     return tuple(found.values())[:_MAX_AUTHORS]
 
 
 def without_label(line: str) -> str:
     """Return a line without the "By" that it begins with; nothing where there is nothing more."""
-    line = squeeze(line).strip(_AROUND)
+    line = squeeze(line[:_MAX_LINE]).strip(_AROUND)
     while match := _label().match(line):
         line = line[match.end() :].strip(_AROUND)
     return _after().sub("", line)
@@ -51,7 +53,8 @@ def without_label(line: str) -> str:
 
 def has_label(line: str, *, plain: bool = False) -> bool:
     """Tell a line that begins with "By", or `plain`ly with "Written by"."""
-    return bool((_plain_label() if plain else _label()).match(squeeze(line).lstrip(_AROUND)))
+    line = squeeze(line[:_MAX_LINE]).lstrip(_AROUND)
+    return bool((_plain_label() if plain else _label()).match(line))
 
 
 def look_like_names(line: str) -> bool:
@@ -78,6 +81,7 @@ def before_role(line: str) -> str:
 
 def is_nobody(line: str) -> bool:
     """Tell an account or a label that names no one."""
+    line = line[:_MAX_LINE]
     bare = squeeze(line).strip(_AROUND).casefold()
     if bare in _words("nobody") or not without_label(line):
         return True

@@ -1,5 +1,7 @@
 """Promises of bylines: who is named in a line, and which lines of a page name its authors."""
 
+import time
+
 import pytest
 
 from worker import authors, names, tree
@@ -108,3 +110,22 @@ def test_an_account_gives_way_to_a_person() -> None:
     account = "<meta name=author content=mira.aalto>"
     assert read("", account) == ("mira.aalto",)
     assert read("<p>By Jonas Beck</p>", account) == ("Jonas Beck",)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<div class=author>{'by ' * 100_000}</div>",
+        "<p>Written by</p>" * 20_000,
+        "<div class=author>" * 1000 + "<span class=author>x</span>" * 20_000,
+        "<p>Mira Aalto is a writer who lives by the river and more.</p>" * 20_000,
+    ],
+)
+def test_a_page_of_bylines_takes_no_longer_than_another(body: str) -> None:
+    """Marks without end cost a bounded time, far below the seconds that each squared would."""
+    root = tree.parse(f"<title>{HEADLINE}</title><h1>{HEADLINE}</h1>{body}")
+    assert root is not None
+    page = read_page(root)
+    start = time.process_time()
+    authors.read(page, None)
+    assert time.process_time() - start < 2
