@@ -53,7 +53,8 @@ _OFFSET = re.compile(
     r"[\s(]*(?:GMT|UTC)?\s*(?P<offset>[+-]\d{2}:?\d{2}|[+-]\d{1,2}|Z|UTC|GMT)(?![\w:])",
     re.IGNORECASE,
 )
-_LETTERS = re.compile(r"[\s(]*(?P<letters>[A-ZА-Я]{2,4})(?!\w)")
+_LETTERS = re.compile(r"[\s(]*(?P<letters>[A-ZА-Я]{2,4})(?![\w/])")
+_NAMED = re.compile(r"[\s(\[]*(?P<name>[A-Z][a-z]+/[A-Z][A-Za-z_]+)(?![\w/])")
 _MORNING_ONLY, _AFTERNOON_ONLY, _NOON_ONLY, _NIGHT_ONLY = (
     re.compile(words, re.IGNORECASE) for words in (_MORNING, _AFTERNOON, _NOON_WORDS, _NIGHT)
 )
@@ -71,7 +72,7 @@ def find(text: str) -> Clock | None:
     half = match["half"] or match["half_before"] or ""
     end = match.end() if half else match.end("minute") if match["minute"] else match.end()
     offset = _OFFSET.match(text, match.end()) or _OFFSET.match(text, end)
-    zone = _of_offset(offset["offset"]) if offset else _of_letters(text, match.end())
+    zone = _of_offset(offset["offset"]) if offset else _of_name(text, match.end())
     if offset and zone is None:
         return None
     return Clock(
@@ -133,9 +134,12 @@ def _of_offset(written: str) -> tzinfo | None:
     return timezone(offset)
 
 
-def _of_letters(text: str, start: int) -> tzinfo | None:
-    match = _LETTERS.match(text, start)
-    return zone_named(_zones().get(match["letters"])) if match else None
+def _of_name(text: str, start: int) -> tzinfo | None:
+    """Return the zone of "EST" or "Asia/Riyadh" there."""
+    letters, named = _LETTERS.match(text, start), _NAMED.match(text, start)
+    if named:
+        return zone_named(named["name"])
+    return zone_named(_zones().get(letters["letters"])) if letters else None
 
 
 @cache

@@ -42,10 +42,6 @@ _FORMS = (
         rf"(?<!\d){_YEAR}\s?[-/.年년]\s?(?P<month>\d\d?)\s?[-/.月월]\s?(?P<day>\d\d?)(?!\d)"
     ),
     re.compile(
-        r"^(?P<year>(?:19|20)\d\d)(?P<month>\d\d)(?P<day>\d\d)(?:T?\d{4}(?:\d\d)?Z?)?$",
-        re.ASCII,
-    ),
-    re.compile(
         rf"(?P<era>{calendars.ERA})\s?(?P<number>\d{{1,3}}|元)\s?年\s?(?P<month>\d\d?)\s?月"
         r"\s?(?P<day>\d\d?)\s?日"
     ),
@@ -75,6 +71,10 @@ _FORMS = (
     re.compile(rf"(?<!\d){_YEAR}\.?\s+gada\s+(?P<day>\d\d?)\.?\s+(?P<name>[^\W\d_]{{2,}})"),
     re.compile(r"(?<!\d)(?P<first>\d\d?)\s?(?P<mark>[-/.])\s?(?P<second>\d\d?)\s?[-/.]\s?" + _YEAR),
 )
+#: 20240503, 20240503T101500Z, 202405031015
+_COMPACT = re.compile(
+    r"((?:19|20)\d\d)(\d\d)(\d\d)(?:T?([01]\d|2[0-3])([0-5]\d)([0-5]\d)?(Z|[+-]\d{4})?)?", re.ASCII
+)
 _AMBIGUOUS = re.compile(r"(?<![\d/.-])(\d\d?)\s?[-/.]\s?(\d\d?)\s?[-/.]\s?(?:19|20)\d\d(?!\d)")
 _HIJRI_MARK = re.compile(r"\s*(?:هـ|ه(?!\w)|ھ|AH\b)")
 _EPOCH = re.compile(r"1\d{9}(?:\d{3})?", re.ASCII)
@@ -99,7 +99,7 @@ def parse(
     `language` tells which month a name means that two languages share, which calendar a year in
     figures is of, and the order of 3/4/2024 where `month_first` does not.
     """
-    text = arabic.digits(written.strip()[:_MAX_LENGTH])
+    text = _spaced(arabic.digits(written.strip()[:_MAX_LENGTH]))
     if _EPOCH.fullmatch(text):
         return Instant(datetime.fromtimestamp(int(text[:_PLAIN_SECONDS]), UTC), "second")
     found = _find(text, language, month_first)
@@ -108,7 +108,7 @@ def parse(
 
 def stands_alone(written: str, language: str | None = None) -> bool:
     """Tell a line that is a date, with a few words around it at most, from one that has one."""
-    text = arabic.digits(written.strip()[:_MAX_LENGTH])
+    text = _spaced(arabic.digits(written.strip()[:_MAX_LENGTH]))
     found = _find(text, language, None)
     if found is None:
         return False
@@ -153,6 +153,15 @@ def warm() -> None:
 
 zone_named = clocks.zone_named
 zone_of_city = clocks.zone_of_city
+
+
+def _spaced(text: str) -> str:
+    """Return a date that is written without marks (20240503T101500Z) with them."""
+    match = _COMPACT.fullmatch(text)
+    if match is None:
+        return text
+    year, month, day, *clock, zone = match.groups("")
+    return f"{year}-{month}-{day}T{':'.join(filter(None, clock))}{zone}"
 
 
 def _find(text: str, language: str | None, month_first: bool | None) -> _Found | None:
