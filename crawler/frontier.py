@@ -152,7 +152,7 @@ class Frontier:
         hosts.give_back(tx, self._crawler, idle)
         others = 0
         if self._once and not feeds and not due:
-            others = hosts.leased_by_others(tx, self._crawler, self._names)
+            others = hosts.left_over(tx, self._crawler, self._names, self._kinds)
         return _Taken(
             held={*kept, *new}.difference(idle),
             work=work,

@@ -52,9 +52,11 @@ def give_back_all(tx: Connection, crawler: str) -> None:
     tx.execute(SQL.give_back_all, {"crawler": crawler})
 
 
-def leased_by_others(tx: Connection, crawler: str, names: Sequence[str]) -> int:
-    """Return how many hosts with links of these sources to fetch are another crawler's."""
-    row = tx.execute(SQL.leased_by_others, {"crawler": crawler, "sources": list(names)}).fetchone()
+def left_over(tx: Connection, crawler: str, names: Sequence[str], kinds: Sequence[FeedKind]) -> int:
+    """Return how many hosts have something due that this crawler cannot take right now."""
+    row = tx.execute(
+        SQL.left_over, {"crawler": crawler, "sources": list(names), "kinds": list(kinds)}
+    ).fetchone()
     return int(str(row[0])) if row else 0
 
 

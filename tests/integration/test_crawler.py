@@ -23,7 +23,7 @@ from services.shared.errors import RasidError
 from services.shared.frontier import Listing
 from services.shared.settings import Settings
 from services.shared.sources import Feed
-from services.storage import connect, links
+from services.storage import connect, hosts, links, sources
 from tests.integration import bad_site
 from tests.integration.crawls import (
     crawl_once,
@@ -203,6 +203,19 @@ def test_two_crawlers_share_the_work(settings: Settings) -> None:
 
     assert all(site.count(path) == 1 for path in PAGES)
     assert published_paths(settings) == sorted(PAGES)
+
+
+def test_a_host_of_a_killed_crawler_is_waited_for(settings: Settings) -> None:
+    """A crawler that died before it polled anything does not make the next one end at once."""
+    with demo_site.serve() as site:
+        demo = demo_source(site)
+        with connect(settings.database_url or "") as tx:
+            sources.save(tx, [demo])
+            hosts.take(tx, "killed", [demo.name], ["feed", "sitemap"], count=1, lease_s=1.0)
+        summary = crawl_once(settings, [demo])
+
+    assert summary.feeds_polled == 2
+    assert summary.pages_published == len(PAGES)
 
 
 def test_a_certificate_nobody_vouches_for_is_refused(settings: Settings, tmp_path: Path) -> None:

@@ -120,6 +120,24 @@ def test_a_crawler_that_dies_each_time_ends_its_link(tx: Connection) -> None:
     assert links.counts(tx, ["a"]) == {("failed", "crawler_died"): 1}
 
 
+def test_what_others_hold_is_left_over(tx: Connection, database_url: str) -> None:
+    """A feed due on another's host, or one that is just being written, is seen as work to come."""
+    hosts.take(tx, "other", ["a"], KINDS, count=9, lease_s=60)
+    assert hosts.left_over(tx, "me", ["a"], KINDS) == 1
+    assert hosts.left_over(tx, "other", ["a"], KINDS) == 0
+    hosts.give_back_all(tx, "other")
+
+    with connect(database_url) as second, second.transaction():
+        sources.save(second, [SOURCE])
+        assert list(hosts.take(tx, "me", ["a"], KINDS, count=9, lease_s=60)) == ["a.example"]
+        assert take_feeds(tx) == {}
+        hosts.give_back(tx, "me", ["a.example"])
+        assert hosts.left_over(tx, "me", ["a"], KINDS) == 1
+
+    hosts.block(tx, "a.example", 60, base_s=60, most_s=60)
+    assert hosts.left_over(tx, "me", ["a"], KINDS) == 0
+
+
 def test_a_blocked_host_is_not_taken(tx: Connection) -> None:
     """A host that asked to be left alone is nobody's until then, and the wait doubles."""
     waits = [hosts.block(tx, "a.example", None, base_s=60, most_s=200) for _ in range(3)]

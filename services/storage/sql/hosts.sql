@@ -51,13 +51,22 @@ with fetching as (
 )
 update rasid.hosts set leased_by = null, leased_until = null where leased_by = %(crawler)s
 
--- name: leased_by_others
+-- name: left_over
+-- Another crawler's, or just being written by one, so that `take` passed it over.
 select count(*) from rasid.hosts h
-where h.leased_until > now() and h.leased_by <> %(crawler)s
-    and exists (
-        select from rasid.links l
-        where l.host = h.name and l.state in ('due', 'fetching')
-            and l.next_fetch_at <= now() and l.source = any(%(sources)s)
+where h.leased_by is distinct from %(crawler)s
+    and (h.blocked_until is null or h.blocked_until <= now())
+    and (
+        exists (
+            select from rasid.links l
+            where l.host = h.name and l.state in ('due', 'fetching')
+                and l.next_fetch_at <= now() and l.source = any(%(sources)s)
+        )
+        or exists (
+            select from rasid.feeds f
+            where f.host = h.name and f.enabled and f.next_fetch_at <= now()
+                and f.source = any(%(sources)s) and f.kind = any(%(kinds)s)
+        )
     )
 
 -- name: block
