@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from lxml.html import HtmlElement
 from trafilatura import bare_extraction
 
-from worker import missed, places, tree
+from worker import lead, missed, places, tree
 from worker.clean import HEADING
 
 #: Where the body is split, an answer shorter than this share of it is only a part.
@@ -22,16 +22,17 @@ _ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
 _HEADING_MARK = "\u2058"
 
 
-def lines(root: HtmlElement, markup: str) -> list[str]:
+def lines(root: HtmlElement, markup: str, description: str | None = None) -> list[str]:
     """Return the paragraphs that are the body, and what was not told from it; changes the tree.
 
-    `markup` is what the tree was parsed from.
+    `markup` is what the tree was parsed from, `description` what the page says of itself.
     """
     tree.open_layout_tables(root)
     _mark(root)
-    taken = _whole(root)
-    completed = missed.complete(root, markup, taken)
-    return taken if completed is taken else [_unmark(line) for line in completed]
+    headline = places.headline(root)
+    around = places.around(headline)
+    taken = missed.complete(root, around, markup, _whole(root))
+    return [_unmark(line) for line in lead.with_lead(root, headline, description, taken)]
 
 
 def _whole(root: HtmlElement) -> list[str]:

@@ -28,6 +28,8 @@ _BYLINE = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?؟…。！？۔:؛;][\"'”’»)\]]*$|[\"”’»)]\s*[.。۔]$")
 _MAX_LINE, _MAX_HEAD, _MAX_SECTION, _MAX_BYLINE, _MAX_DATE = 220, 120, 70, 90, 60
+_MAX_NOTICE, _MAX_RIGHTS = 400, 100
+_MENU = re.compile(r"(?:[^|]+\|){3}")
 _MIN_SENTENCE = 60
 _MIN_PARAGRAPH = 80
 _MIN_TITLE = 8
@@ -44,7 +46,7 @@ Reason = Literal[
     "date",
     "head",  # a phrase of the lexicon above the body
     "section",  # the heading of other articles or comments, and what follows it
-    "tail",  # phrases of the lexicon, or a heading, below the body
+    "tail",  # phrases of the lexicon, a menu or a heading, below the body
     "line",  # a phrase of the lexicon that is cut anywhere
     "repeat",
 ]
@@ -146,14 +148,24 @@ def _foot_reason(line: str) -> Reason | None:
         return "tail"
     if _starts(line, "line", _MAX_LINE):
         return "line"
-    if len(line) > _MAX_LINE:
-        return None
-    words = f" {' '.join(arabic.tokens(line))} "
-    phrases = sum(f" {phrase}" in words for phrase in _phrases("tail"))
-    # One such word may stand in a sentence of the body, two hardly.
-    if phrases > (1 if _is_sentence(line) else 0):
+    if _is_notice(line):
         return "tail"
     return "date" if len(line) < _MAX_DATE and _DATE_LINE.match(line) else None
+
+
+def _is_notice(line: str) -> bool:
+    """Tell a menu in one line, who owns the page, and what the lexicon knows."""
+    if len(line) > _MAX_NOTICE:
+        return False
+    if line.startswith("©") and len(line) <= _MAX_RIGHTS:
+        return True
+    if _MENU.match(line) and not _is_sentence(line):
+        return True
+    words = f" {' '.join(arabic.tokens(line))} "
+    phrases = sum(f" {phrase}" in words for phrase in _phrases("tail"))
+    # One such word may stand in a sentence of the body, two hardly, three only in a long notice.
+    allowed = 2 if len(line) > _MAX_LINE else 1 if _is_sentence(line) else 0
+    return phrases > allowed
 
 
 def _anywhere(lines: list[str], _: set[str]) -> Cuts:

@@ -176,7 +176,7 @@ def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line
     selected = rules.select(root, page.rules)
     found = fields.read(root, page.url, page.fetched_at, page.time_zone)
     captions = places.captions(root)
-    lines = list(selected.lines) or body.lines(root, markup)
+    lines = list(selected.lines) or body.lines(root, markup, found.description)
     known = (*found.titles, selected.title) if selected.title else found.titles
     fates = clean.judge(_without(lines, captions), known)
     judged += fates

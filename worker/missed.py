@@ -46,19 +46,24 @@ class _Block:
         return len(self.text) >= _MIN_PROSE and bool(_SENTENCE_END.search(self.text))
 
 
-def complete(root: HtmlElement, markup: str, taken: list[str]) -> list[str]:
-    """Return the lines of the body: those taken, or more where much of it was missed."""
+def complete(
+    root: HtmlElement, around: set[HtmlElement], markup: str, taken: list[str]
+) -> list[str]:
+    """Return the lines of the body: those taken, or more where much of it was missed.
+
+    `around` holds the headline, and so is the article's whatever it is called.
+    """
     known = "".join(map(titles.loose, taken))
-    prose = [block for block in _blocks(root, _MIN_PROSE) if block.is_prose]
-    missed = sum(len(block.text) for block in prose if titles.loose(block.text) not in known)
+    prose = [block.text for block in _blocks(root, around, _MIN_PROSE) if block.is_prose]
+    missed = sum(len(text) for text in prose if titles.loose(text) not in known)
     length = sum(map(len, taken))
-    is_missed = missed >= max(_MIN_MISSED, _SHARE_MISSED * sum(len(b.text) for b in prose))
+    is_missed = missed >= max(_MIN_MISSED, _SHARE_MISSED * sum(map(len, prose)))
     if not is_missed and length >= _HARDLY_ANY:
         return taken
     second = _second_opinion(markup)
     if length < _HARDLY_ANY and _prose_length(root, second) >= _MANY_TIMES * length:
         return second
-    return _longer(root, second, taken) if is_missed else taken
+    return _longer(root, around, second, taken) if is_missed else taken
 
 
 def _second_opinion(markup: str) -> list[str]:
@@ -74,12 +79,14 @@ def _prose_length(root: HtmlElement, lines: list[str]) -> int:
     return sum(len(line) for line in prose if titles.loose(line) not in teasers)
 
 
-def _longer(root: HtmlElement, second: list[str], taken: list[str]) -> list[str]:
+def _longer(
+    root: HtmlElement, around: set[HtmlElement], second: list[str], taken: list[str]
+) -> list[str]:
     """Return what either was taken or stands in both other opinions, if it is much longer."""
     known, confirmed = ("".join(map(titles.loose, lines)) for lines in (taken, second))
     teasers = kinds.teasers(root)
     blocks, seen = [], set()
-    for block in _blocks(root, 1):
+    for block in _blocks(root, around, 1):
         said = titles.loose(block.text)
         if said in known or (said in confirmed and said not in teasers):
             # A page may hold its text twice, for narrow and for wide screens.
@@ -95,14 +102,16 @@ def _longer(root: HtmlElement, second: list[str], taken: list[str]) -> list[str]
     return lines if longer and kept >= _HELD * length else taken
 
 
-def _blocks(root: HtmlElement, shortest: int) -> Iterator[_Block]:
+def _blocks(root: HtmlElement, around: set[HtmlElement], shortest: int) -> Iterator[_Block]:
     """Yield the innermost blocks with text that stand in no list or chrome, in order."""
-    away: dict[HtmlElement, bool] = dict.fromkeys(places.around(places.headline(root)), False)
+    away = dict.fromkeys(around, False)
     for element in root.iter(*_LEAVES):
         if next(element.iterdescendants(*_HOLDERS), None) is not None:
             continue
-        text = tree.text_of(element)
-        if len(text) < shortest or _is_away(element, away):
+        written = " ".join(element.itertext())
+        if len(written) < shortest or len(text := tree.squeeze(written)) < shortest:
+            continue
+        if _is_away(element, away):
             continue
         linked = sum(len(tree.text_of(link)) for link in element.iter("a"))
         if linked < _MOSTLY_LINKS * len(text) or len(text) < _MIN_PROSE:

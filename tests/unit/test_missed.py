@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker import missed, tree
+from worker import missed, places, tree
 
 LEAD = "Every winter the sea comes over the wall, and the town has learned how to show it the way."
 SECTIONS = {
@@ -27,7 +27,8 @@ def completed(body: str, taken: list[str]) -> list[str]:
     markup = f"<html><head><title>How the town lives with storms</title></head><body>{body}</body>"
     root = tree.parse(markup)
     assert root is not None
-    return missed.complete(root, markup, taken)
+    around = places.around(places.headline(root))
+    return missed.complete(root, around, markup, taken)
 
 
 def test_sections_in_containers_of_their_own_are_added() -> None:
