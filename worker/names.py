@@ -9,9 +9,12 @@ from functools import cache
 from worker import lexicon, titles
 from worker.tree import squeeze
 
-_PARTS = re.compile(r"\s*(?:[,;،|•·/]|\s[-–—]\s)\s*")
+_PARTS = re.compile(r"\s*(?:[,;،、•·/／]|\s[-–—]\s)\s*")
+_EMPLOYER = re.compile(r"\s*[|｜]\s*")
+#: A place and an agency: "(Cairo - agencies)".
+_DATELINE = re.compile(r"^\(.*[-–—].*\)$")
 _AND = re.compile(
-    r"\s*(?:&|\b(?:and|und|et|og|och|en|y|ve|и|та)\b|\s[eio]\s|\sو\s"
+    r"\s*(?:&|\b(?:and|und|et|og|och|en|ve|и|та)\b|\s(?-i:[eiy])\s|\sو\s"
     # "and" grown together with the name after it, which is one of two words at least: there are
     # names that begin with this letter.
     r"|(?<=\w\w\s)و(?=\w+\s\w))\s*",
@@ -20,10 +23,10 @@ _AND = re.compile(
 _ADDRESS = re.compile(r"https?:|www\.|\S@\S", re.IGNORECASE)
 _ACCOUNT = re.compile(r"^[a-z\d]+[._-][a-z\d._-]+$|\badmin\b", re.IGNORECASE)
 _NO_NAME = re.compile(
-    r"@|\d{3}|\bsays$|\bmin read\b|^reviewed\b|^(?:more|articles|insights|read) ",
+    r"@|\d{3}|\.txt$|\bsays$|\bmin read\b|^reviewed\b|^(?:more|articles|insights|read) ",
     re.IGNORECASE,
 )
-_WHERE = re.compile(r"^(\S+\s\S.*?)\s(?:in|for|from|at|aus|für|pour|à|para)(?:\s.*)?$")
+_WHERE = re.compile(r"^(\S+\s\S.*?)\s(?:in|[Ff]or|from|at|aus|für|pour|à|para)(?:\s.*)?$")
 _AROUND = " ,;|-–—·•:()[]/"
 _MAX_AUTHORS = 12
 #: Longer is no byline; it may be anything, and must not take long.
@@ -62,7 +65,8 @@ def look_like_names(line: str) -> bool:
 
     Scripts without capitals are told by the number of words alone.
     """
-    parts = [name for part in _PARTS.split(without_label(line)) for name in _AND.split(part)]
+    separate = _PARTS.split(_EMPLOYER.sub(", ", without_label(line)))
+    parts = [name for part in separate for name in _AND.split(part)]
     parts = [part for part in parts if part.strip(_AROUND)]
     return bool(parts) and all(_looks_like_name(part) for part in parts)
 
@@ -74,7 +78,7 @@ def is_account(name: str) -> bool:
 
 def before_role(line: str) -> str:
     """Return the full name in "Mira Aalto, senior writer, 3 May 2024"; nothing without a role."""
-    name, *others = _PARTS.split(squeeze(line))
+    name, *others = _PARTS.split(_EMPLOYER.sub(", ", squeeze(line)))
     fits = len(name.split()) >= _FULL_NAME and _looks_like_name(name) and not has_role(name)
     return name if fits and any(has_role(part) for part in others) else ""
 
@@ -101,7 +105,12 @@ def _looks_like_name(part: str) -> bool:
 
 
 def _in_line(line: str) -> list[str]:
-    first, *others = _PARTS.split(without_label(line))
+    if _DATELINE.match(line.strip()) or _credit().match(line.strip()):
+        return []
+    before, *employers = _EMPLOYER.split(without_label(line))
+    if employers and not _is_full(before):
+        before = ", ".join((before, *employers))
+    first, *others = _PARTS.split(before)
     beside = [part for part in others if not (_is_full(first) and _is_beside(part))]
     parts = [name for part in (first, *beside) for name in _AND.split(part)]
     return [name for part in parts if (name := _name(part))]
@@ -138,6 +147,12 @@ def _label() -> re.Pattern[str]:
     spaced = _beginning(_words("by") | _words("written_by"))
     at_once = "|".join(sorted(map(re.escape, _words("by_at_once")), key=len, reverse=True))
     return re.compile(rf"{spaced.pattern}|(?:{at_once})[\s:：]*", re.IGNORECASE)
+
+
+@cache
+def _credit() -> re.Pattern[str]:
+    listed = "|".join(sorted(map(re.escape, _words("credit")), key=len, reverse=True))
+    return re.compile(rf"(?:{listed})(?:\s+(?:by|von|par|de|di))?(?:\s*[:：/]|\s)", re.IGNORECASE)
 
 
 @cache

@@ -107,7 +107,8 @@ def choose(found: list[tuple[str, str]], url: str | None = None) -> tuple[str, s
 
     og:title and <title> are often one field that is written for search engines, and outside news
     the headline in JSON-LD is a copy of it. An address that is a title in words was made from the
-    title when the page was: one that says much more of it goes before a heading that says little.
+    title when the page was: one that says much more of it goes before a heading that says little
+    and that no other witness has.
     """
     if not found:
         return None
@@ -115,7 +116,8 @@ def choose(found: list[tuple[str, str]], url: str | None = None) -> tuple[str, s
     for witness, title in _without_kicker(found):
         votes[loose(title)] += _VOTES[witness]
     best = max(votes, key=lambda title: votes[title])
-    best = _told_by_address(best, found, _slug(url)) or best
+    if {witness for witness, title in found if loose(title) == best} == {"visible"}:
+        best = _told_by_address(best, found, _slug(url)) or best
     witness, title = _best_written([i for i in _without_kicker(found) if loose(i[1]) == best])
     return ("json_ld" if witness == _NEWS_LD else witness), title
 
@@ -136,7 +138,8 @@ def _slug(url: str | None) -> set[str]:
 
 def _told_by_address(best: str, found: list[tuple[str, str]], slug: set[str]) -> str | None:
     """Return the title, in letters alone, that says much more of the address than the best."""
-    if len(slug) < _MIN_SLUG_WORDS:
+    written_alike = sum(map(str.isascii, best)) * 2 > len(best)  # as addresses are
+    if len(slug) < _MIN_SLUG_WORDS or not written_alike:
         return None
     shares = {loose(title): len(slug & words(title)) / len(slug) for _, title in found}
     nearest = max(shares, key=lambda title: shares[title])

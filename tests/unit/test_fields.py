@@ -98,6 +98,16 @@ def test_an_address_in_words_tells_the_title(path: str, title: str) -> None:
     assert fields.read(root, f"https://www.quay.example{path}").title == title
 
 
+@pytest.mark.parametrize("kind", ["NewsArticle", "Article"])
+def test_an_address_tells_nothing_against_two_witnesses(kind: str) -> None:
+    """News desks write other words into the address: heading and JSON-LD together stay."""
+    data = script({"@type": kind, "headline": HEADING})
+    root = tree.parse(f"<title>{TITLE}</title>{data}<h1>{HEADING}</h1>")
+    assert root is not None
+    address = "https://www.quay.example/old-stone-bridge-reopens-after-three-years"
+    assert fields.read(root, address).title == HEADING
+
+
 def test_of_several_headings_the_first_that_fits_is_the_title() -> None:
     """The site's address is no headline, and a later one like the title is of another article."""
     headings = "<h1>quay.example</h1><h1>Old stone bridge reopens at last</h1><h1>Old bridges</h1>"
