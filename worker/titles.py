@@ -25,6 +25,8 @@ _VOTES = {"visible": 9, _NEWS_LD: 10, "json_ld": 4, "meta": 2}
 _TYPED = (_NEWS_LD, "json_ld", "meta", "visible")
 _AS_GOOD, _MUCH_MORE = 0.7, 0.35
 _MIN_SLUG_WORDS = 5
+#: Headlines in JSON-LD were to have no more than 110 letters.
+_CUT_FROM = 90
 _NUMBER = re.compile(r"\d{5,}|\w*html?|php|aspx")
 _MAX_KICKER_WORDS, _SEVERAL = 4, 2
 
@@ -112,6 +114,7 @@ def choose(found: list[tuple[str, str]], url: str | None = None) -> tuple[str, s
     """
     if not found:
         return None
+    found = [item for item in found if not _is_cut(item[1], found)]
     votes: Counter[str] = Counter()
     for witness, title in _without_kicker(found):
         votes[loose(title)] += _VOTES[witness]
@@ -120,6 +123,13 @@ def choose(found: list[tuple[str, str]], url: str | None = None) -> tuple[str, s
         best = _told_by_address(best, found, _slug(url)) or best
     witness, title = _best_written([i for i in _without_kicker(found) if loose(i[1]) == best])
     return ("json_ld" if witness == _NEWS_LD else witness), title
+
+
+def _is_cut(title: str, found: list[tuple[str, str]]) -> bool:
+    """Tell a title that is only how another begins: search engines show so many letters."""
+    bare = loose(title)
+    ends = title.endswith(("…", "...")) or len(title) >= _CUT_FROM
+    return ends and any(loose(t).startswith(bare) and loose(t) != bare for _, t in found)
 
 
 def _path(url: str | None) -> str:

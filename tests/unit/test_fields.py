@@ -108,6 +108,15 @@ def test_an_address_tells_nothing_against_two_witnesses(kind: str) -> None:
     assert fields.read(root, address).title == HEADING
 
 
+@pytest.mark.parametrize("cut", [TITLE[:20] + "…", (TITLE + " of work on its piers" * 4)[:100]])
+def test_a_title_cut_short_is_not_the_title(cut: str) -> None:
+    """What is only the beginning of another title was cut for search engines."""
+    whole = TITLE + " of work on its piers" * 4
+    data = script({"@type": "NewsArticle", "headline": cut})
+    found = page(f"{data}<meta property=og:title content='{cut}'>", f"<h1>{whole}</h1>", cut)
+    assert found.title == whole
+
+
 def test_of_several_headings_the_first_that_fits_is_the_title() -> None:
     """The site's address is no headline, and a later one like the title is of another article."""
     headings = "<h1>quay.example</h1><h1>Old stone bridge reopens at last</h1><h1>Old bridges</h1>"
