@@ -66,6 +66,8 @@ def transient_errors() -> Iterator[None]:
 def open_connection(database_url: str) -> Connection:
     """Return a connection in UTC, whatever the schema's state.
 
+    Waiting for another's lock ends after ten seconds, as a TransientError.
+
     Each statement commits by itself, and `connection.transaction()` commits at its end: with the
     driver's default a mere look at a table would open a transaction around both, which nobody ends.
 
@@ -80,10 +82,12 @@ def open_connection(database_url: str) -> Connection:
                 autocommit=True,
                 connect_timeout=10,
                 application_name="rasid",
-                options="-c timezone=UTC",
-                keepalives_idle=30,
-                keepalives_interval=10,
+                # All of it well below the limit of a task, whose pages would else be blamed.
+                options="-c timezone=UTC -c lock_timeout=10s",
+                keepalives_idle=10,
+                keepalives_interval=5,
                 keepalives_count=3,
+                tcp_user_timeout=25_000,
             )
     except psycopg.ProgrammingError:
         # The driver's words hold a part of the address, which may be the password.

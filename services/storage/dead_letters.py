@@ -78,6 +78,8 @@ def message(connection: Connection, letter: Letter) -> RawPage | bytes | None:
         TransientError: Postgres is away.
         InvalidMessage: what is kept is not a raw page.
     """
+    if letter.reason == "body_missing":
+        return None
     page = raw_page(connection, letter.page_id)
     return page.body if page and letter.reason == "invalid_message" else page
 

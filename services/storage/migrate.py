@@ -68,6 +68,7 @@ def migrate(database_url: str) -> list[str]:
         RasidError: a migration that was applied has been edited since.
     """
     with open_connection(database_url) as connection, transient_errors():
+        connection.execute(SQL.wait_for_locks)
         connection.execute(SQL.lock)
         connection.execute(SQL.create_table)
         done = {int(str(v)): str(sha) for v, sha in connection.execute(SQL.applied)}

@@ -10,6 +10,7 @@ import redis
 
 from services.queue import Queue, redis_url
 from services.shared.contracts import Decision, RawPage
+from services.shared.errors import TransientError
 from services.shared.settings import Settings
 from services.storage import Connection, connect, dead_letters, raw_pages
 from tests.factories import page
@@ -129,11 +130,25 @@ def test_page_whose_body_was_lost(connection: Connection, settings: Settings) ->
 
     process([lost], connection, settings)
 
-    assert dead_letters.raw_page(connection, lost.id) is None
+    (letter,) = dead_letters.listing(connection)
+    assert dead_letters.message(connection, letter) is None
     assert raw_pages.known(connection, [lost.id]) == set()
     Queue(settings).publish([lost], "live")
     assert process([lost], connection, settings)[lost.id].status == "created"
     assert dead_letters.listing(connection) == []
+
+
+@pytest.mark.timeout(60)
+def test_table_that_somebody_locks(connection: Connection, settings: Settings) -> None:
+    """The wait for a lock ends before the task does, so that no page is blamed for it."""
+    Queue(settings).publish([news(1)], "live")
+    with connect(settings.database_url or "") as other, other.transaction():
+        other.execute(b"lock table rasid.articles")
+
+        with pytest.raises(TransientError, match="lock timeout"):
+            process([news(1)], connection, settings)
+
+    assert process([news(1)], connection, settings)[news(1).id].status == "created"
 
 
 def test_replay_that_fails_before_it_is_noted(connection: Connection, settings: Settings) -> None:

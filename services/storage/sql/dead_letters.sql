@@ -31,11 +31,11 @@ order by d.last_failed_at desc, d.page_id
 limit %(limit)s;
 
 -- name: body
--- What a replay publishes: the message's header and the body, if that was ever received.
+-- What a replay publishes: the message's header and the body.
 select d.header, c.body
 from rasid.dead_letters as d
 left join rasid.captures as c on c.sha256 = d.capture_sha256
-where d.page_id = %(id)s and d.reason <> 'body_missing';
+where d.page_id = %(id)s;
 
 -- name: mark_replayed
 update rasid.dead_letters set replayed_at = now()

@@ -1,3 +1,7 @@
+-- name: wait_for_locks
+-- As long as it takes: for the other migrators, and for those who use a table.
+set lock_timeout = 0;
+
 -- name: lock
 -- One migrator at a time; held by the session, so that each migration can commit on its own.
 select pg_advisory_lock(7216381540392);
