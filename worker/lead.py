@@ -18,7 +18,7 @@ _EXCERPT = re.compile("excerpt", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?؟…。！？۔][\"'”’»)\]]*$")
 _MIN_LEAD, _MAX_LEAD, _ALIKE = 120, 700, 50
 _FIRST = 30
-_NEAR_HEADLINE = 600
+_NEAR_HEADLINE = 300
 
 
 def with_lead(

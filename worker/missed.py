@@ -29,8 +29,8 @@ _AWAY = re.compile(
 _SENTENCE_END = re.compile(r"[.!?؟…。！？۔:؛;][\"'”’»)\]]*\s*(?:\[\d+\]\s*)*$")
 _MIN_PROSE = 80
 _MOSTLY_LINKS = 0.5
-#: What was missed must be this much of the page's prose before anyone else is asked.
-_MIN_MISSED, _SHARE_MISSED = 300, 0.15
+#: What was missed must be this much against what was taken before anyone else is asked.
+_MIN_MISSED, _SHARE_MISSED = 250, 0.12
 _MUCH_LONGER, _HELD = 1.4, 0.8
 #: Hardly any text, and the second extractor finds an article's: it stands in no known block.
 _HARDLY_ANY, _MANY_TIMES = 600, 10
@@ -53,17 +53,32 @@ def complete(
 
     `around` holds the headline, and so is the article's whatever it is called.
     """
-    known = "".join(map(titles.loose, taken))
-    prose = [block.text for block in _blocks(root, around, _MIN_PROSE) if block.is_prose]
-    missed = sum(len(text) for text in prose if titles.loose(text) not in known)
     length = sum(map(len, taken))
-    is_missed = missed >= max(_MIN_MISSED, _SHARE_MISSED * sum(map(len, prose)))
+    missed = _missed(root, around, taken)
+    is_missed = _is_much(missed, length)
     if not is_missed and length >= _HARDLY_ANY:
         return taken
     second = _second_opinion(markup)
     if length < _HARDLY_ANY and _prose_length(root, second) >= _MANY_TIMES * length:
         return second
-    return _longer(root, around, second, taken) if is_missed else taken
+    confirmed = "".join(map(titles.loose, second))
+    is_missed = is_missed and _is_much([said for said in missed if said in confirmed], length)
+    return _longer(root, around, confirmed, taken) if is_missed else taken
+
+
+def _missed(root: HtmlElement, around: set[HtmlElement], taken: list[str]) -> list[str]:
+    """Return the letters of the prose that was not taken."""
+    lines = {line.removeprefix("- ") for line in taken}
+    away = dict.fromkeys(around, False)
+    # What was taken as it stands is most of a page, and soon told.
+    others = (block for block in _blocks(root, _MIN_PROSE) if block.text not in lines)
+    prose = [block.text for block in others if block.is_prose and _is_own(block, away)]
+    known = "".join(map(titles.loose, taken)) if prose else ""
+    return [said for said in map(titles.loose, prose) if said not in known]
+
+
+def _is_much(missed: list[str], length: int) -> bool:
+    return sum(map(len, missed)) >= max(_MIN_MISSED, _SHARE_MISSED * length)
 
 
 def _second_opinion(markup: str) -> list[str]:
@@ -80,13 +95,14 @@ def _prose_length(root: HtmlElement, lines: list[str]) -> int:
 
 
 def _longer(
-    root: HtmlElement, around: set[HtmlElement], second: list[str], taken: list[str]
+    root: HtmlElement, around: set[HtmlElement], confirmed: str, taken: list[str]
 ) -> list[str]:
     """Return what either was taken or stands in both other opinions, if it is much longer."""
-    known, confirmed = ("".join(map(titles.loose, lines)) for lines in (taken, second))
+    known = "".join(map(titles.loose, taken))
     teasers = kinds.teasers(root)
     blocks, seen = [], set()
-    for block in _blocks(root, around, 1):
+    away = dict.fromkeys(around, False)
+    for block in (block for block in _blocks(root, 1) if _is_own(block, away)):
         said = titles.loose(block.text)
         if said in known or (said in confirmed and said not in teasers):
             # A page may hold its text twice, for narrow and for wide screens.
@@ -102,20 +118,23 @@ def _longer(
     return lines if longer and kept >= _HELD * length else taken
 
 
-def _blocks(root: HtmlElement, around: set[HtmlElement], shortest: int) -> Iterator[_Block]:
-    """Yield the innermost blocks with text that stand in no list or chrome, in order."""
-    away = dict.fromkeys(around, False)
+def _blocks(root: HtmlElement, shortest: int) -> Iterator[_Block]:
+    """Yield the blocks that hold text of their own, in order."""
     for element in root.iter(*_LEAVES):
-        if next(element.iterdescendants(*_HOLDERS), None) is not None:
+        if any(child.tag in _HOLDERS for child in element):
             continue
         written = " ".join(element.itertext())
-        if len(written) < shortest or len(text := tree.squeeze(written)) < shortest:
-            continue
-        if _is_away(element, away):
-            continue
-        linked = sum(len(tree.text_of(link)) for link in element.iter("a"))
-        if linked < _MOSTLY_LINKS * len(text) or len(text) < _MIN_PROSE:
+        if len(written) >= shortest and len(text := tree.squeeze(written)) >= shortest:
             yield _Block(element, text)
+
+
+def _is_own(block: _Block, away: dict[HtmlElement, bool]) -> bool:
+    """Tell an innermost block that stands in no list or chrome, and is no list of links."""
+    element, length = block.element, len(block.text)
+    if next(element.iterdescendants(*_HOLDERS), None) is not None or _is_away(element, away):
+        return False
+    linked = sum(len(tree.text_of(link)) for link in element.iter("a"))
+    return linked < _MOSTLY_LINKS * length or length < _MIN_PROSE
 
 
 def _is_away(element: HtmlElement, away: dict[HtmlElement, bool]) -> bool:
