@@ -22,8 +22,7 @@ Witnessed = tuple[str, str]  # witness, value
 _TAG_METAS = ("article:tag", "og:article:tag", "news_keywords", "parsely-tags", "keywords")
 _SECTION_METAS = ("article:section", "og:section", "parsely-section", "articlesection", "section")
 _TRAILS = etree.XPath(
-    "//*[contains(@class, 'readcrumb') or contains(@id, 'readcrumb')"
-    " or contains(@aria-label, 'readcrumb')]"
+    "//*[contains(@class, 'readcrumb')] | //nav[contains(@aria-label, 'readcrumb')]"
 )
 _HOME_ADDRESS = re.compile(r"^(?:https?:)?(?://[^/?#]+)?/?$|^/(?:[a-z]{2}/?|index\.\w+)$")
 _BETWEEN_TAGS = re.compile("[,،;؛]|、")

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, dropwhile, islice
 
 from lxml.html import HtmlElement
@@ -120,8 +121,12 @@ def _labelled(page: Page) -> list[str]:
 
 
 def _is_labelled(element: HtmlElement) -> bool:
-    label = f"{element.get('class', '')} {element.get('id', '')}"
-    return len(label) > 1 and bool(_LABEL.search(label))
+    return _is_label(element.get("class")) or _is_label(element.get("id"))
+
+
+@lru_cache(maxsize=10_000)  # pages of a site share their classes
+def _is_label(name: str | None) -> bool:
+    return bool(name and _LABEL.search(name))
 
 
 def _fellows(element: HtmlElement, holders: list[HtmlElement]) -> list[str]:

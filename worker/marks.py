@@ -8,7 +8,12 @@ from lxml.html import HtmlElement
 
 from worker.tree import squeeze, text_of
 
-_ANY = etree.XPath("//*[@itemprop or @itemtype or @property or @rel]")
+_ANY = etree.XPath(
+    "//*[@itemprop or @itemtype or (@property and not(self::meta))"
+    # The relations that are asked for: most others tell robots what not to do.
+    " or @rel[contains(., 'author') or contains(., 'tag') or contains(., 'anonical')"
+    " or contains(., 'image_src')]]"
+)
 _PREFIXES = ("schema:", "http://schema.org/", "https://schema.org/")
 
 Marks = dict[str, list[HtmlElement]]
@@ -44,8 +49,7 @@ def address(marks: Marks, name: str) -> str | None:
 
 def _of(element: HtmlElement) -> list[str]:
     names = (element.get("itemprop") or "").split()
-    if element.tag != "meta":
-        names += [_bare(name) for name in (element.get("property") or "").split()]
+    names += [_bare(name) for name in (element.get("property") or "").split()]
     names += [f"rel {name}" for name in (element.get("rel") or "").lower().split()]
     kind = (element.get("itemtype") or "").strip().rpartition("/")[2]
     return [*names, f"type {kind}"] if kind else names

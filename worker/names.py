@@ -30,7 +30,7 @@ _WHERE = re.compile(r"^(\S+\s\S.*?)\s(?:in|[Ff]or|from|at|aus|für|pour|à|para)
 _AROUND = " ,;|-–—·•:()[]/"
 _MAX_AUTHORS = 12
 #: Longer is no byline; it may be anything, and must not take long.
-_MAX_LINES, _MAX_LINE = 50, 500
+_MAX_LINES, _MAX_LINE, _MAX_LABEL = 50, 500, 60
 _MIN_NAME, _MAX_NAME, _MAX_WORDS = 2, 60, 5
 _FULL_NAME = 2
 
@@ -56,7 +56,7 @@ def without_label(line: str) -> str:
 
 def has_label(line: str, *, plain: bool = False) -> bool:
     """Tell a line that begins with "By", or `plain`ly with "Written by"."""
-    line = squeeze(line[:_MAX_LINE]).lstrip(_AROUND)
+    line = squeeze(line.lstrip()[:_MAX_LABEL]).lstrip(_AROUND)
     return bool((_plain_label() if plain else _label()).match(line))
 
 
