@@ -14,6 +14,7 @@ from services.shared.settings import MIB
 from worker import (
     body,
     clean,
+    comments,
     dates,
     fields,
     kinds,
@@ -175,7 +176,7 @@ def _bare(root: HtmlElement, text: str, page: RawPage, judged: list[clean.Line])
 def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line]) -> Extraction:
     selected = rules.select(root, page.rules)
     found = fields.read(root, page.url, page.fetched_at, page.time_zone)
-    captions = places.captions(root)
+    captions, said = places.captions(root), comments.read(root)
     lines = list(selected.lines) or body.lines(root, markup, found.description)
     known = (*found.titles, selected.title) if selected.title else found.titles
     fates = clean.judge(_without(lines, captions), known)
@@ -209,6 +210,7 @@ def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line
         labels=found.labels,
         comments_count=found.comments_count,
         captions=captions,
+        comments=said,
         witnesses=witnesses,
     )
     return _by_rules(extraction, selected, page) if page.rules else extraction

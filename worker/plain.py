@@ -49,7 +49,8 @@ _AGENCIES = frozenset(
     | {"ap", "afp", "agencies", "dpa"}
 )
 _CREDIT = re.compile(r"[-–—]\s*(?:[A-Z]{2,}[\w /]*|\([^()]{2,40}\)|رويترز|أ ف ب|الأناضول)\s*$")
-_AGE = re.compile(
+#: How long ago a comment was written.
+AGE = re.compile(
     r"^\W{0,3}((?:منذ|قبل) .{2,40}|.{1,30} ago|vor .{2,30}|il y a .{2,30}|hace .{2,30})$",
     re.IGNORECASE,
 )
@@ -134,7 +135,7 @@ def _with_headings(body: Sequence[str]) -> list[str]:
 
 def _comments(lines: Sequence[str]) -> tuple[int, list[Comment]]:
     """Return where the comments start, and the comments: a name, an age, then what they say."""
-    ages = [i for i in range(1, len(lines)) if _AGE.match(lines[i]) and _is_short(lines[i - 1])]
+    ages = [i for i in range(1, len(lines)) if AGE.match(lines[i]) and _is_short(lines[i - 1])]
     if not ages:
         return len(lines), []
     ends = [*(age - 1 for age in ages[1:]), len(lines)]
@@ -146,7 +147,7 @@ def _comments(lines: Sequence[str]) -> tuple[int, list[Comment]]:
                 break  # the buttons below the comment
             said.append(line)
         comments.append(
-            Comment(text="\n".join(said), author=lines[age - 1], age=_AGE.sub(r"\1", lines[age]))
+            Comment(text="\n".join(said), author=lines[age - 1], age=AGE.sub(r"\1", lines[age]))
         )
     start = ages[0] - 1
     while start > 0 and _is_short(lines[start - 1]):
