@@ -22,6 +22,8 @@ _AGE = re.compile(
     r"(?:^|[\s_-])(?:date|time|ago|age|datetime|metadata|timestamp)(?:[\s_-]|$)", re.IGNORECASE
 )
 _CONTENT = re.compile(r"content|text|message|(?:^|[\s_-])body(?:\s|$)", re.IGNORECASE)
+#: What stands in a form to write a comment, or in a column of comment by journalists.
+_OTHER = frozenset({"form", "input", "textarea", "h1", "h2", "h3"})
 _MAX_COMMENTS, _MAX_ELEMENTS, _MAX_NAME, _MAX_AGE = 500, 200, 60, 60
 
 
@@ -45,9 +47,11 @@ def _is_item(element: HtmlElement) -> bool:
 
 def _comment(item: HtmlElement) -> Comment | None:
     own = list(islice(_own(item), _MAX_ELEMENTS))
+    if any(element.tag in _OTHER for element in own):
+        return None
     author = _first(own, _AUTHOR, ("b", "strong", "cite"), _MAX_NAME)
     age = _age(own)
-    said = "\n".join(_said(own)) if author or age else ""
+    said = "\n".join(_said(own, author or "", age or "")) if author or age else ""
     return Comment(text=said, author=author, age=age) if said else None
 
 
@@ -75,15 +79,16 @@ def _first(
 
 def _age(elements: list[HtmlElement]) -> str | None:
     stated = _first(elements, _AGE, ("time",), _MAX_AGE)
-    if stated:
+    if stated and any(letter.isdigit() for letter in stated):
         return stated
     short = (said for e in elements if not len(e) and len(said := tree.text_of(e)) <= _MAX_AGE)
     return next((said for said in short if plain.AGE.match(said)), None)
 
 
-def _said(elements: list[HtmlElement]) -> list[str]:
+def _said(elements: list[HtmlElement], author: str, age: str) -> list[str]:
     paragraphs = [text for e in elements if e.tag == "p" and (text := tree.text_of(e))]
     if paragraphs:
         return paragraphs
-    called = (e for e in elements if _CONTENT.search(e.get("class", "")))
-    return [text for element in called if (text := tree.text_of(element))][:1]
+    called = (tree.text_of(e) for e in elements if _CONTENT.search(e.get("class", "")))
+    bare = (text.removeprefix(author).strip().removeprefix(age).strip() for text in called)
+    return list(islice(filter(None, bare), 1))

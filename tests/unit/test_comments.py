@@ -52,6 +52,8 @@ def test_comments_in_order_with_name_and_age(body: str) -> None:
         '<div class="comments-count"><b>12</b><p>comments</p></div>',
         '<div class="comment-form"><b>Your name</b><p>Write what you think.</p></div>',
         '<div class="comment"><b>A reader</b></div>',
+        '<div class="comment"><h3>Our view</h3><b>The editor</b><p>Build the wall now.</p></div>',
+        '<div class="comment"><b>Name *</b><p>Never shown.</p><input name="email"></div>',
     ],
 )
 def test_what_is_no_comment(body: str) -> None:
