@@ -70,8 +70,8 @@ def read(
     if in_address and found and not _same_day(found, in_address):
         found = in_address
     changed = _changed(beside)
-    # Where it is told only when the page was changed last, that is the one date it has.
-    published = found or in_address or (replace(changed, witness="modified") if changed else None)
+    # A page that tells only when it was changed last does not say when it was published.
+    published = found or in_address
     seen = published.seen if published else _unread(root, nodes, metas, headline)
     return Dates(published, modified or changed, seen)
 

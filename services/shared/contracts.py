@@ -124,7 +124,7 @@ class Extraction:
 
     `text` holds paragraphs separated by one empty line, headings marked with `## `.
     `witnesses` names for each filled field (a label as `labels.opinion`) what it was taken from:
-    json_ld, meta, microdata, visible, modified, text, feed, url, detected, rule.
+    json_ld, meta, microdata, visible, text, feed, url, detected, rule.
     """
 
     title: str | None
