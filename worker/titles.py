@@ -4,6 +4,7 @@ import html
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,7 @@ _NUMBER = re.compile(r"\d{5,}|\w*html?|php|aspx")
 _MAX_KICKER_WORDS, _SEVERAL = 4, 2
 
 
+@lru_cache(maxsize=2048)  # a page asks for the same lines again and again
 def loose(text: str) -> str:
     """Return the letters and digits of a text in lower case: equal for equal titles."""
     return _NOT_LETTERS.sub("", text.casefold())

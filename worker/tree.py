@@ -35,6 +35,8 @@ _UNSEEN = re.compile(r"<(script|style|svg|template)\b[^<]*<", re.IGNORECASE)
 _TAG = re.compile("<[^<>]{0,2000}>")
 _BEFORE_BODY = re.compile(r"^.{0,50000}?<body\b[^<>]{0,2000}>", re.IGNORECASE | re.DOTALL)
 _MANY_LINKS, _MANY_PARAGRAPHS = 4, 2
+# lxml's own choice of a class for each tag asks Python for every element that is touched.
+_ONE_CLASS = etree.ElementDefaultClassLookup(element=HtmlElement)
 # libxml2 stops reading at 2,048 levels; no page that people see comes near.
 _MAX_DEPTH_MESSAGE = "Excessive depth"
 
@@ -49,6 +51,7 @@ def parse(text: str) -> HtmlElement | None:
     parser = HTMLParser(
         encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, collect_ids=False
     )
+    parser.set_element_class_lookup(_ONE_CLASS)
     try:
         root = document_fromstring(markup, parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
