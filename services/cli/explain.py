@@ -130,7 +130,12 @@ def _fields(result: Extraction) -> dict[str, dict[str, object]]:
         value = getattr(result, name)
         if name in (*NOT_FIELDS, *BESIDE) or value is None or value in ((), ""):
             continue
-        found[name] = {"value": value, "witness": result.witnesses.get(name)}
+        witness = result.witnesses.get(name)
+        if name == "labels":  # each has a witness of its own
+            witness = ", ".join(
+                result.witnesses.get(f"labels.{label}", "-") for label in result.labels
+            )
+        found[name] = {"value": value, "witness": witness}
         if name == "published_at":
             found[name]["precision"] = result.published_at_precision
     return found
