@@ -29,6 +29,8 @@ def with_lead(
     if len(stated) < _ALIKE or not lines or headline is None:
         return lines
     known, first = "".join(map(titles.loose, lines)), titles.loose(lines[0])
+    if stated[:_ALIKE] in known:
+        return lines
     for element in _below(root, headline):
         begun = titles.loose(_start(element)[:_ALIKE])[:_FIRST]
         if begun and first.startswith(begun):
