@@ -4,7 +4,7 @@ Pure: no file, no network, no clock.
 """
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from lxml.html import HtmlElement
@@ -36,6 +36,7 @@ _MIN_CHARACTERS = 120
 _MAX_TAGS = 150_000
 #: Clocks differ, and so do notions of the zone: a date so far ahead of the fetch is still believed.
 _AHEAD = timedelta(days=1)
+_WIDEST_OFFSET, _QUARTER = timedelta(hours=14), timedelta(minutes=15)
 _TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
 
 
@@ -190,7 +191,9 @@ def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line
     precision = found.published.precision if found.published else None
     if title is None and page.feed_title:
         title, witnesses["title"] = page.feed_title, "feed"
-    if published is None and page.feed_published_at:
+    if page.feed_published_at and (
+        published is None or _same_clock(published, page, witnesses["published_at"])
+    ):
         published, precision, witnesses["published_at"] = page.feed_published_at, "second", "feed"
     extraction = Extraction(
         title=title,
@@ -214,6 +217,17 @@ def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line
         witnesses=witnesses,
     )
     return _by_rules(extraction, selected, page) if page.rules else extraction
+
+
+def _same_clock(shown: datetime, page: RawPage, witness: str) -> bool:
+    """Tell a time that the page shows without its zone from the feed's time of the same moment.
+
+    Both then are apart by the offset of a zone, which is a number of quarters of an hour.
+    """
+    if witness != "visible" or page.time_zone or page.feed_published_at is None:
+        return False
+    apart = abs(shown - page.feed_published_at.replace(second=0, microsecond=0))
+    return apart <= _WIDEST_OFFSET and not apart % _QUARTER
 
 
 def _by_rules(extraction: Extraction, selected: rules.Selected, page: RawPage) -> Extraction:

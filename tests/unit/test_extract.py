@@ -185,3 +185,27 @@ def test_time_zone_of_the_source() -> None:
 
     assert published("2026-01-02T12:00:00") == datetime(2026, 1, 2, 9, tzinfo=UTC)
     assert published("2026-01-02T12:00:00Z") == datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("feed", "expected", "witness"),
+    [
+        (datetime(2026, 1, 2, 8, 20, 31, tzinfo=UTC), "2026-01-02T08:20:31+00:00", "feed"),
+        (datetime(2026, 1, 2, 8, 27, tzinfo=UTC), "2026-01-02T11:20:00+00:00", "visible"),
+        (datetime(2026, 1, 5, 11, 20, tzinfo=UTC), "2026-01-02T11:20:00+00:00", "visible"),
+    ],
+)
+def test_the_feed_tells_the_zone_that_the_page_does_not(
+    feed: datetime, expected: str, witness: str
+) -> None:
+    """A time shown without a zone is the feed's, where only the offset of a zone parts the two."""
+    body = "".join(
+        f"<p>The council met for the {n}th time on the bridge again.</p>" for n in "123456"
+    )
+    html = f"<h1>A headline of some words</h1><p>2 January 2026 11:20</p>{body}"
+    page = RawPage(body=html.encode(), origin="test", feed_published_at=feed)
+    found = extract(page)
+    assert isinstance(found, Extraction)
+    assert found.published_at is not None
+    assert found.published_at.isoformat() == expected
+    assert found.witnesses["published_at"] == witness
