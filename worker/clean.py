@@ -12,7 +12,8 @@ from functools import cache
 from typing import Literal
 
 from services.shared import arabic
-from worker import lexicon, titles
+from worker import lexicon
+from worker.fields import titles
 
 HEADING = "## "
 

@@ -14,9 +14,10 @@ from lxml import etree
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import clean, titles, tree
+from worker import clean, tree
 from worker.decode import decode
 from worker.extract import extract
+from worker.fields import titles
 
 Fate = (
     Literal[

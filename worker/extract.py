@@ -11,22 +11,10 @@ from lxml.html import HtmlElement
 
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
-from worker import (
-    body,
-    clean,
-    comments,
-    dates,
-    fields,
-    kinds,
-    language,
-    places,
-    plain,
-    refusals,
-    rules,
-    titles,
-    tree,
-)
+from worker import body, clean, fields, language, rules, tree
+from worker.body import comments, kinds, places, plain, refusals
 from worker.decode import decode
+from worker.fields import dates, titles
 
 #: Stored with each article version; count up when the same page gives another extraction.
 EXTRACTOR_VERSION = 1

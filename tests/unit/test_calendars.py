@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import calendars, clocks, lexicon
+from worker import lexicon
+from worker.fields import calendars, clocks
 
 #: The first day of Jalali years, as published; 1399, 1403 and 1408 are long.
 NEW_YEARS = {

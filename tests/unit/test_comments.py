@@ -3,7 +3,8 @@
 import pytest
 
 from services.shared.contracts import Comment
-from worker import comments, tree
+from worker import tree
+from worker.body import comments
 
 FIRST = Comment(text="About time somebody wrote about this.", author="A reader", age="3 hours ago")
 ANSWER = Comment(text="I was there.\nIt was like that.", author="Eastsider", age="1 day ago")

@@ -8,7 +8,8 @@ from hijridate import Gregorian
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import dates, lexicon
+from worker import lexicon
+from worker.fields import dates
 
 
 @pytest.mark.parametrize(

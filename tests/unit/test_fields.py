@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from worker import authors, clean, fields, jsonld, language, tree
-from worker.page import read as read_page
+from worker import clean, fields, language, tree
+from worker.fields import authors, jsonld
+from worker.fields.page import read as read_page
 
 TITLE = "Old stone bridge reopens after three years"
 

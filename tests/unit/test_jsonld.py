@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker import jsonld, tree
+from worker import tree
+from worker.fields import jsonld
 
 PERSON = {"@type": "Person", "@id": "#mira", "name": "Mira Aalto"}
 

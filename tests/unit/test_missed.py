@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker import missed, places, tree
+from worker import tree
+from worker.body import missed, places
 
 LEAD = "Every winter the sea comes over the wall, and the town has learned how to show it the way."
 SECTIONS = {

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from worker import authors, names, tree
-from worker.page import read as read_page
+from worker import tree
+from worker.fields import authors, names
+from worker.fields.page import read as read_page
 
 HEADLINE = "Old stone bridge reopens after three years"
 BODY = "<p>The council voted on Tuesday to open the bridge to traffic again, officials said.</p>"

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
-from worker import jsonld, published, tree
-from worker.reading import Reading
+from worker import tree
+from worker.fields import jsonld, published
+from worker.fields.reading import Reading
 
 TITLE = "Old stone bridge reopens after three years"
 FETCHED = datetime(2025, 10, 1, tzinfo=UTC)

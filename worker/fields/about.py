@@ -13,8 +13,9 @@ from urllib.parse import urljoin
 from lxml import etree
 from lxml.html import HtmlElement
 
-from worker import jsonld, labels, marks, titles, tree
-from worker.page import Page
+from worker import tree
+from worker.fields import jsonld, labels, marks, titles
+from worker.fields.page import Page
 from worker.tree import squeeze, text_of
 
 Witnessed = tuple[str, str]  # witness, value

@@ -13,7 +13,8 @@ from itertools import islice
 
 from services.shared import arabic
 from services.shared.contracts import Precision
-from worker import calendars, clocks, lexicon
+from worker import lexicon
+from worker.fields import calendars, clocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from lxml.html import HtmlElement
 from resiliparse.extract.html2text import extract_plain_text
 
-from worker import kinds, places, titles, tree
+from worker import tree
+from worker.body import kinds, places
+from worker.fields import titles
 
 _HEADINGS = frozenset({"h2", "h3", "h4", "h5", "h6"})
 _LEAVES = ("p", "li", "blockquote", "pre", "dd", "dt", "div", "td", *sorted(_HEADINGS))

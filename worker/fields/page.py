@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from lxml.html import HtmlElement
 
-from worker import jsonld, marks, places, tree
+from worker import tree
+from worker.body import places
+from worker.fields import jsonld, marks
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from typing import Literal
 
 from lxml.html import HtmlElement
 
-from worker import dates, places
-from worker.reading import Dated, Reading
+from worker.body import places
+from worker.fields import dates
+from worker.fields.reading import Dated, Reading
 from worker.tree import squeeze
 
 Kind = Literal["published", "modified", ""]

@@ -8,8 +8,9 @@ from itertools import chain, dropwhile, islice
 
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, names, titles, tree
-from worker.page import Page
+from worker import tree
+from worker.fields import dates, jsonld, names, titles
+from worker.fields.page import Page
 from worker.tree import squeeze
 
 Written = tuple[str, list[str]]  # the witness, and what it says

@@ -16,8 +16,9 @@ from lxml.html import HtmlElement
 
 from services.shared import arabic
 from services.shared.contracts import Label
-from worker import jsonld, lexicon, marks, titles
-from worker.page import Page
+from worker import lexicon
+from worker.fields import jsonld, marks, titles
+from worker.fields.page import Page
 from worker.tree import squeeze, text_of
 
 Witnessed = tuple[Label, str]  # label, witness

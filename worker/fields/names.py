@@ -6,7 +6,8 @@
 import re
 from functools import cache
 
-from worker import lexicon, titles
+from worker import lexicon
+from worker.fields import titles
 from worker.tree import squeeze
 
 _PARTS = re.compile(r"\s*(?:[,;،、•·/／]|\s[-–—]\s)\s*")

@@ -10,7 +10,7 @@ from itertools import islice
 
 from lxml.html import HtmlElement
 
-from worker import titles
+from worker.fields import titles
 from worker.tree import squeeze, text_of
 
 _ELSEWHERE = re.compile(

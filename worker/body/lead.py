@@ -10,7 +10,8 @@ from itertools import dropwhile, islice
 
 from lxml.html import HtmlElement
 
-from worker import titles, tree
+from worker import tree
+from worker.fields import titles
 
 _LEAVES = ("p", "div", "h2", "h3", "section", "strong", "span")
 #: Made by the site's software for lists of articles, not written as a lead.

@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from lxml.html import HtmlElement
 
-from worker import jsonld, tree
+from worker import tree
+from worker.fields import jsonld
 
 _SEPARATOR = re.compile(r"\s+[|–—ـ·•»«:-]+\s+|\s*[|]\s*|\s+::\s+")
 # Left of a headline where a tag was cut in two: `crossorigin="anonymous"> Headline`.

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from lxml.html import HtmlElement
 
 from services.shared.contracts import Rejection
-from worker import jsonld, titles, tree
+from worker import tree
+from worker.fields import jsonld, titles
 
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5"})
 #: A link in a run of text is no teaser: it has its block for itself.

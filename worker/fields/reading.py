@@ -6,7 +6,7 @@ Zone, language and the latest time a page can tell of are the page's, and are ke
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from worker import dates
+from worker.fields import dates
 from worker.tree import squeeze
 
 

@@ -11,7 +11,8 @@ from itertools import islice
 from lxml.html import HtmlElement
 
 from services.shared.contracts import Comment
-from worker import plain, tree
+from worker import tree
+from worker.body import plain
 
 _ITEM = re.compile(
     r"(?:^|\s)comment(?:[_-]{1,2}(?:item|entry|list[_-]item|thread))?(?:\s|$)", re.IGNORECASE

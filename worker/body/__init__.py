@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from lxml.html import HtmlElement
 from trafilatura import bare_extraction
 
-from worker import lead, missed, places, tree
+from worker import tree
+from worker.body import lead, missed, places
 from worker.clean import HEADING
 
 #: Where the body is split, an answer shorter than this share of it is only a part.

@@ -12,8 +12,9 @@ from datetime import timedelta, timezone
 from lxml import etree
 from lxml.html import HtmlElement
 
-from worker import dates, jsonld, places, shown
-from worker.reading import Dated, Reading
+from worker.body import places
+from worker.fields import dates, jsonld, shown
+from worker.fields.reading import Dated, Reading
 from worker.tree import squeeze, text_of
 
 _PUBLISHED_META = re.compile(

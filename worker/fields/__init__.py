@@ -13,9 +13,10 @@ from lxml.html import HtmlElement
 from services.shared import urls
 from services.shared.contracts import Label
 from services.shared.errors import InvalidUrl
-from worker import about, authors, dates, labels, published, titles, tree
-from worker.page import read as read_page
-from worker.reading import Reading
+from worker import tree
+from worker.fields import about, authors, dates, labels, published, titles
+from worker.fields.page import read as read_page
+from worker.fields.reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
