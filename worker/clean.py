@@ -14,8 +14,7 @@ from typing import Literal
 from services.shared import arabic
 from worker import lexicon
 from worker.fields import titles
-
-HEADING = "## "
+from worker.tree import HEADING
 
 _DATE = (
     r"(?:\d{1,2}[:h]\d{2}|\d{4}[-/.年]\s?\d{1,2}"

@@ -15,7 +15,7 @@ from lxml.cssselect import CSSSelector
 from lxml.html import HtmlElement
 
 from worker import tree
-from worker.clean import HEADING
+from worker.tree import HEADING
 
 _ATTRIBUTES = ("content", "datetime")
 

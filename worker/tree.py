@@ -10,6 +10,8 @@ from itertools import islice
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
+#: How a heading is marked in an article's text.
+HEADING = "## "
 # What XML cannot hold, and so no later stage expects.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 # The same written as references: one of them would make trafilatura give the page up.

@@ -11,7 +11,7 @@ from trafilatura import bare_extraction
 
 from worker import tree
 from worker.body import lead, missed, places
-from worker.clean import HEADING
+from worker.tree import HEADING
 
 #: Where the body is split, an answer shorter than this share of it is only a part.
 _COVERED = 0.75

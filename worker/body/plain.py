@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.shared.contracts import Comment
-from worker.clean import HEADING
 from worker.fields import dates, titles
+from worker.tree import HEADING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
