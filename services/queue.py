@@ -355,7 +355,21 @@ class Queue:
         Raises:
             TransientError: Redis is away.
         """
-        return {lane: self._reconcile(lane) for lane in LANES}
+        sent = {lane: self._reconcile(lane) for lane in LANES}
+        self._forget_done()
+        return sent
+
+    def _forget_done(self) -> None:
+        """Remove notes on pages that are not pending: their worker died before it could."""
+        with transient_errors():
+            noted = [*self._broker.hkeys(ATTEMPTS), *self._broker.zrange(RESENT, 0, -1)]
+            if not noted:
+                return
+            lanes = [self._bodies.zmscore(key, noted) for key in PENDING.values()]
+            done = [i for i, *at in zip(noted, *lanes, strict=True) if not any(at)]
+            if done:
+                self._broker.hdel(ATTEMPTS, *done)
+                self._broker.zrem(RESENT, *done)
 
     def _reconcile(self, lane: Lane) -> int:
         with transient_errors():

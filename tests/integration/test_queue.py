@@ -181,6 +181,16 @@ class TestReconcile:
         queue.reconcile()
         assert messages(settings) == 4 + 1
 
+    def test_notes_of_a_killed_worker_are_swept(self, queue: Queue) -> None:
+        """Attempts noted for pages that are done are forgotten; those of pending pages stay."""
+        pending, done = pages(2)
+        queue.publish([pending], "bulk")
+        queue.count_attempts([pending.id, done.id])
+
+        queue.reconcile()
+
+        assert queue.attempts([pending.id, done.id]) == [1, 0]
+
     def test_busy_broker_is_left_alone(self, queue: Queue, settings: Settings) -> None:
         """With many messages waiting, old pages are merely waiting their turn."""
         queue.publish(pages(3), "live")
