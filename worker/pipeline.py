@@ -10,7 +10,7 @@ acknowledge, and every step may be repeated.
 """
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import psycopg
@@ -32,8 +32,6 @@ from services.storage.results import Processed
 from worker.extract import EXTRACTOR_VERSION, extract
 from worker.limits import guarded
 from worker.normalize import normalize
-
-Read = Callable[[RawPage], Article | Rejection]
 
 
 def read(page: RawPage, max_body_bytes: int) -> Article | Rejection:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
@@ -28,6 +28,12 @@ class Processed:
     page: RawPage
     compressed: bytes
     result: Result
+    #: Of the body; hashed once, for it is asked for by each row that is written.
+    capture_sha256: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hash the body."""
+        object.__setattr__(self, "capture_sha256", self.page.capture_sha256)
 
 
 @dataclass(slots=True)
@@ -69,7 +75,7 @@ def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None
     names = sorted({item.page.source for item in processed if item.page.source})
     if names:
         connection.execute(ARTICLES.add_sources, storable({"names": names}))
-    captures = {item.page.capture_sha256: item.compressed for item in processed}
+    captures = {item.capture_sha256: item.compressed for item in processed}
     with connection.cursor() as cursor:
         cursor.executemany(
             ARTICLES.add_capture,
@@ -82,7 +88,7 @@ def _save_articles(
 ) -> dict[str, Decision]:
     rows = sorted(
         (
-            _article_row(item.page_id, item.page, item.result, extractor_version)
+            _article_row(item, item.result, extractor_version)
             for item in processed
             if isinstance(item.result, Article)
         ),
@@ -217,8 +223,8 @@ def _record(
         connection.execute(DEAD_LETTERS.resolve, {"ids": resolved})
 
 
-def _article_row(page_id: str, page: RawPage, article: Article, extractor_version: int) -> Row:
-    extraction = article.extraction
+def _article_row(item: Processed, article: Article, extractor_version: int) -> Row:
+    page, extraction = item.page, article.extraction
     fields = asdict(extraction)
     row = storable(
         {
@@ -232,10 +238,10 @@ def _article_row(page_id: str, page: RawPage, article: Article, extractor_versio
             "origin": page.origin,
             "feed_url": page.feed_url,
             "fetched_at": page.fetched_at,
-            "capture_sha256": page.capture_sha256,
+            "capture_sha256": item.capture_sha256,
             "text_sha256": article.text_sha256,
             "extractor_version": extractor_version,
-            "page_id": page_id,
+            "page_id": item.page_id,
         }
     )
     row["normalized_url_sha256"] = hashlib.sha256(str(row["normalized_url"]).encode()).digest()
@@ -266,7 +272,7 @@ def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -
             "fetched_at": page.fetched_at,
             "status": page.status,
             "headers": Jsonb(storable(dict(page.headers))),
-            "capture_sha256": page.capture_sha256,
+            "capture_sha256": item.capture_sha256,
             "outcome": decision.status,
             "reason": failed and failed.reason,
             "rules_missed": None if missed is None else list(missed),
@@ -288,7 +294,7 @@ def _dead_letter_row(item: Processed) -> Row:
             "traceback": letter.traceback,
             "attempts": letter.attempts,
             "header": contracts.encode_header(item.page).decode("ascii"),
-            "capture_sha256": item.page.capture_sha256,
+            "capture_sha256": item.capture_sha256,
         }
     )
 
