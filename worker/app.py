@@ -14,7 +14,8 @@ from celery import Celery, bootsteps, signals
 from celery.exceptions import SecurityWarning
 from celery.worker import state
 
-from services.queue import CELERY_QUEUES, Queue, make_celery
+from services.queue import Queue
+from services.queue.broker import CELERY_QUEUES, make_celery
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger
 from services.shared.settings import Settings

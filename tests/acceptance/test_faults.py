@@ -11,7 +11,7 @@ import psutil
 import pytest
 import redis
 
-from services.queue import redis_url
+from services.queue.broker import redis_url
 from services.shared.contracts import RawPage
 from tests.acceptance.conftest import HERE, Product, retry
 from tests.factories import page

@@ -17,7 +17,8 @@ from crawler.summary import Summary
 from services.demo import site as demo_site
 from services.demo.newspaper import REMOVED
 from services.local import Stack
-from services.queue import PENDING, Queue, Taken, redis_url
+from services.queue import PENDING, Queue, Taken
+from services.queue.broker import redis_url
 from services.shared.contracts import RawPage
 from services.shared.errors import RasidError
 from services.shared.frontier import Listing

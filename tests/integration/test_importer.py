@@ -16,7 +16,8 @@ import redis
 from services.importer import run as importer
 from services.importer.progress import Report
 from services.importer.summary import Summary
-from services.queue import PENDING, Queue, Taken, redis_url
+from services.queue import PENDING, Queue, Taken
+from services.queue.broker import redis_url
 from services.shared.contracts import RawPage, Rejection
 from services.shared.errors import RasidError
 from services.shared.settings import Settings

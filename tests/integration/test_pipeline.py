@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import redis
 
-from services.queue import Queue, redis_url
+from services.queue import Queue
+from services.queue.broker import redis_url
 from services.shared.contracts import Decision, RawPage
 from services.shared.errors import TransientError
 from services.shared.settings import Settings

@@ -8,15 +8,8 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue import (
-    ATTEMPTS,
-    CELERY_QUEUES,
-    Queue,
-    Taken,
-    Unreadable,
-    celery_url,
-    redis_url,
-)
+from services.queue import ATTEMPTS, Queue, Taken, Unreadable
+from services.queue.broker import CELERY_QUEUES, celery_url, redis_url
 from services.shared import contracts
 from services.shared.contracts import RawPage
 from services.shared.errors import InvalidMessage, TransientError

@@ -11,19 +11,15 @@ published). In the broker, which may lose everything: Celery's own, `rasid:attem
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
 
-import redis
 from celery import Celery
-from kombu.exceptions import OperationalError
-from redis.exceptions import ExecAbortError, OutOfMemoryError, RedisError
 
+from services.queue.broker import CELERY_QUEUES, make_celery, open_client, transient_errors
 from services.shared import compression, contracts
 from services.shared.contracts import LANES, Lane, RawPage
-from services.shared.errors import InvalidMessage, RasidError, TransientError
+from services.shared.errors import InvalidMessage, TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import MIB, Settings
 
@@ -31,7 +27,6 @@ TASK = "rasid.process"
 CHUNK = 10  # ids in a task: ten make the message's cost a tenth, and one transaction
 BODY = "rasid:body:"
 PENDING = {lane: f"rasid:pending:{lane}" for lane in LANES}
-CELERY_QUEUES = {lane: f"rasid-{lane}" for lane in LANES}
 ATTEMPTS = "rasid:attempts"
 RESENT = "rasid:resent"
 #: Share of the bodies' Redis memory, and of each bound, at which producers stop and go on.
@@ -87,69 +82,6 @@ class Fullness:
     depth: Depth = field(repr=False)
 
 
-def redis_url(url: str) -> str:
-    """Return the address as redis-py wants it (`unix://` for a socket)."""
-    return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
-
-
-def celery_url(url: str) -> str:
-    """Return the address as Celery wants it (`redis+socket://` for a socket)."""
-    parts = urlsplit(url)
-    if parts.scheme != "unix":
-        return url
-    database = parse_qs(parts.query).get("db", ["0"])[0]
-    return f"redis+socket://{parts.path}?virtual_host={database}"
-
-
-def make_celery(settings: Settings) -> Celery:
-    """Return the Celery application with what producers and workers must agree on.
-
-    Every option answers a failure that was provoked; docs/decisions.md has them.
-    """
-    app = Celery("rasid", broker=celery_url(settings.redis_url or ""), set_as_current=False)
-    app.conf.update(
-        task_serializer="json",
-        accept_content=["json"],
-        task_ignore_result=True,
-        result_backend=None,
-        task_default_queue=CELERY_QUEUES["live"],
-        worker_send_task_events=False,
-        task_send_sent_event=False,
-        # A lost hint costs nothing, a producer that hangs does.
-        task_publish_retry=False,
-        broker_connection_timeout=5,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        broker_transport_options={
-            # Above the time for which a worker may rightly hold a message.
-            "visibility_timeout": max(300, int(settings.task_time_limit_s * 5)),
-            "unacked_restore_interval": 10,
-            "unacked_restore_throttle": 1,
-            "unacked_restore_limit": 100,
-            "priority_steps": [0],
-            "queue_order_strategy": "priority",  # live before bulk before replay
-            "socket_timeout": 30,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        },
-    )
-    return app
-
-
-@contextmanager
-def transient_errors() -> Iterator[None]:
-    """Turn Redis' and Celery's errors into TransientError, with the cause chained."""
-    try:
-        yield
-    except (OutOfMemoryError, ExecAbortError) as error:
-        raise TransientError(
-            "Redis is at its memory limit: pages must be worked off first"
-        ) from error
-    except (RedisError, OperationalError, OSError) as error:
-        raise TransientError(f"Redis: {str(error) or type(error).__name__}") from error
-
-
 class Queue:
     """The queue between the producers of raw pages and the workers."""
 
@@ -160,8 +92,8 @@ class Queue:
             RasidError: an address is none.
         """
         self._settings = settings
-        self._bodies = _client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL")
-        self._broker = _client(settings.redis_url or "", "REDIS_URL")
+        self._bodies = open_client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL")
+        self._broker = open_client(settings.redis_url or "", "REDIS_URL")
         self._celery = celery or make_celery(settings)
 
     # ------------------------------------------------------------------ producers
@@ -413,19 +345,6 @@ class Queue:
         with transient_errors():
             self._bodies.ping()
             self._broker.ping()
-
-
-def _client(url: str, name: str) -> redis.Redis:
-    try:
-        return redis.Redis.from_url(
-            redis_url(url), socket_timeout=30, socket_connect_timeout=5, health_check_interval=10
-        )
-    except ValueError:
-        # Without the cause: it may quote the password.
-        raise RasidError(
-            f"{name} is not an address like redis://:PASSWORD@HOST:6379/0; "
-            "letters such as @ / : in a password are written as %40 %2F %3A"
-        ) from None
 
 
 def _pack(page: RawPage) -> bytes:
