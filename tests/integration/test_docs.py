@@ -6,52 +6,77 @@ from pathlib import Path
 import psycopg
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "consumers.md"
-SECTION = re.compile(r"^## `media\.(\w+)`\n(.*?)(?=^## )", re.MULTILINE | re.DOTALL)
-COLUMNS = """
-    select table_name, column_name from information_schema.columns where table_schema = 'media'
+SECTION = re.compile(r"^### `media\.(\w+)[^`\n]*`\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
+#: Columns of views; arguments and columns of functions.
+NAMES = """
+    select c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+    from pg_class as c
+    join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = 'media'::regnamespace
+    union all
+    select p.proname, name, format_type(kind, null)
+    from pg_proc as p,
+        unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes::oid[])) as n (name, kind)
+    where p.pronamespace = 'media'::regnamespace
 """
-TYPES = """
-    select column_name, format_type(a.atttypid, null)
-    from information_schema.columns as c
-    join pg_attribute as a on a.attname = c.column_name and a.attrelid = 'media.articles'::regclass
-    where c.table_schema = 'media' and c.table_name = 'articles'
+THINGS = """
+    select relname from pg_class where relnamespace = 'media'::regnamespace
+    union select proname from pg_proc where pronamespace = 'media'::regnamespace
 """
+SHORT = {"timestamptz": "timestamp with time zone"}
 QUERY = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def rows(section: str) -> list[tuple[list[str], str]]:
-    """Return of each row of a section's table the columns it names and their type."""
+def sections() -> dict[str, str]:
+    """Return the reference of each view and function by its name."""
+    return dict(SECTION.findall(PAGE.read_text("utf-8")))
+
+
+def rows(section: str) -> list[tuple[list[str], list[str]]]:
+    """Return of each row of a section's tables the names it tells and their types."""
     found = re.findall(r"^\|([^|\n]*)\|([^|\n]*)\|", section, re.MULTILINE)
-    return [(re.findall(r"`(\w+)`", names), kind.strip()) for names, kind in found]
+    return [
+        (re.findall(r"`(\w+)`", names), [kind.strip() for kind in kinds.split(",")])
+        for names, kinds in found
+    ]
 
 
-def test_every_view_and_column_is_described(database_url: str) -> None:
-    """Views and columns of schema media stand in the page, and nothing else does."""
-    sections = dict(SECTION.findall(PAGE.read_text("utf-8")))
-    told = {
-        (view, column)
-        for view, section in sections.items()
-        for columns, _ in rows(section)
-        for column in columns
-    }
-    told |= {("distinct_articles", column) for view, column in told if view == "articles"}
+def told() -> dict[tuple[str, str], str]:
+    """Return the type that the page gives each column and argument; empty where it gives none."""
+    found = {}
+    for thing, section in sections().items():
+        for names, kinds in rows(section):
+            for name, kind in zip(
+                names, kinds if len(kinds) == len(names) else kinds * len(names), strict=False
+            ):
+                found[thing, name] = SHORT.get(kind, kind)
+    # "The same columns".
+    for (thing, name), kind in list(found.items()):
+        if thing == "articles":
+            found["distinct_articles", name] = kind
+    return found
+
+
+def test_every_view_and_function_is_described(database_url: str) -> None:
+    """Each view, function, column and argument of schema media stands in the page, and no other."""
     with psycopg.connect(database_url) as connection:
-        there = set(connection.execute(COLUMNS))
+        things = {str(name) for (name,) in connection.execute(THINGS)}
+        names = {(thing, name) for thing, name, _ in connection.execute(NAMES)}
 
-    assert "distinct_articles" in sections
-    assert told == there
+    assert sections().keys() == things
+    assert told().keys() == names
 
 
 def test_types_are_right(database_url: str) -> None:
-    """Each column of media.articles has the type the page says."""
-    section = dict(SECTION.findall(PAGE.read_text("utf-8")))["articles"]
-    told = {
-        column: {"timestamptz": "timestamp with time zone"}.get(kind, kind)
-        for columns, kind in rows(section)
-        for column in columns
-    }
+    """Each column and argument has the type the page says."""
     with psycopg.connect(database_url) as connection:
-        assert dict(connection.execute(TYPES)) == told
+        there = {(thing, name): kind for thing, name, kind in connection.execute(NAMES)}
+    said = {names: kind for names, kind in told().items() if kind}
+
+    assert len(said) > 40
+    assert {
+        names: (kind, there[names]) for names, kind in said.items() if kind != there[names]
+    } == {}
 
 
 def test_queries_run(database_url: str) -> None:
