@@ -1,9 +1,17 @@
 """What docs/consumers.md says of schema media is what the database has."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
+import pytest
+
+from services.local import binaries
+from services.storage import connect, results
+from tests.factories import stored
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "consumers.md"
 SECTION = re.compile(r"^### `media\.(\w+)[^`\n]*`\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
@@ -25,6 +33,7 @@ THINGS = """
 """
 SHORT = {"timestamptz": "timestamp with time zone"}
 QUERY = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def sections() -> dict[str, str]:
@@ -86,3 +95,41 @@ def test_queries_run(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         for query in queries:
             connection.execute(query)
+
+
+@pytest.fixture
+def filled(database_url: str) -> str:
+    """A database with a few articles."""
+    with connect(database_url) as connection:
+        chunk = [
+            stored(f"https://herald.example/{n}", f"نص رقم {n}", title=f"خبر {n}", language="ar")
+            for n in range(3)
+        ]
+        results.save(connection, chunk, 1)
+    return database_url
+
+
+@pytest.mark.parametrize(("language", "program"), PROGRAM.findall(PAGE.read_text("utf-8")))
+def test_examples_run(filled: str, tmp_path: Path, language: str, program: str) -> None:
+    """Every program of the page runs to its end on a database with articles."""
+    rasid = tmp_path / "bin" / "rasid"
+    rasid.parent.mkdir()
+    rasid.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m services.cli "$@"\n')
+    rasid.chmod(0o755)
+    path = [str(rasid.parent), str(binaries.postgres_bin()), os.environ["PATH"]]
+    done = subprocess.run(
+        [sys.executable, "-c", program] if language == "python" else ["sh", "-ec", program],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "DATABASE_URL": filled,
+            "PATH": os.pathsep.join(path),
+            "PYTHONPATH": str(PAGE.parents[1]),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
