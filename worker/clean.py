@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from services.shared import arabic
@@ -161,7 +161,7 @@ def _is_notice(line: str) -> bool:
         return True
     if _MENU.match(line) and not _is_sentence(line):
         return True
-    words = f" {' '.join(arabic.tokens(line))} "
+    words = f" {_words(line)}"
     phrases = sum(f" {phrase}" in words for phrase in _phrases("tail"))
     # One such word may stand in a sentence of the body, two hardly, three only in a long notice.
     allowed = 2 if len(line) > _MAX_LINE else 1 if _is_sentence(line) else 0
@@ -193,13 +193,19 @@ def _repeats(lines: list[str], _: set[str]) -> Cuts:
 def _starts(line: str, place: str, longest: int) -> bool:
     if len(line) > longest:
         return False
-    words = f"{' '.join(arabic.tokens(line))} "
+    words = _words(line)
     if not words.startswith(_phrases(place)):
         return False
     # A sentence may begin with one such word ("Advertisement revenue fell"), hardly with two.
     return not _is_sentence(line) or any(
         words.startswith(phrase) for phrase in _phrases(place) if " " in phrase.strip()
     )
+
+
+@lru_cache(maxsize=1024)  # a line is asked about for each place
+def _words(line: str) -> str:
+    """Return the words of a line as those of the lexicon are written, with a space at the end."""
+    return f"{' '.join(arabic.tokens(line))} "
 
 
 @cache

@@ -12,9 +12,11 @@ from lxml.html import HtmlElement
 from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.settings import MIB
 from worker import body, clean, fields, language, rules, tree
-from worker.body import comments, kinds, places, plain, refusals
+from worker.body import comments, kinds, plain, refusals
 from worker.decode import decode
-from worker.fields import dates, titles
+from worker.fields import dates, places, titles
+from worker.fields.page import Page
+from worker.fields.page import read as read_page
 
 #: Stored with each article version; count up when the same page gives another extraction.
 EXTRACTOR_VERSION = 1
@@ -76,8 +78,12 @@ def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Re
     if _was_text(text):
         return _document(_lines_in(root))
     bare = tree.is_bare(root) and not page.rules
-    extraction = _bare(root, text, page, judged) if bare else _page(root, text, page, judged)
-    refused = _not_article(root, page.url, extraction)
+    selected = rules.select(root, page.rules)
+    parsed = read_page(root, page.url)
+    extraction = _page(parsed, selected, text, page, judged)
+    if bare:
+        extraction = _bare(extraction, text)
+    refused = _not_article(parsed, extraction)
     return _refused(refused, extraction) if refused else extraction
 
 
@@ -86,9 +92,9 @@ def _refused(rejection: Rejection, extraction: Extraction) -> Rejection:
     return dataclasses.replace(rejection, rules_missed=extraction.rules_missed)
 
 
-def _not_article(root: HtmlElement, url: str | None, extraction: Extraction) -> Rejection | None:
+def _not_article(parsed: Page, extraction: Extraction) -> Rejection | None:
     said = refusals.refuse(extraction.title, extraction.text)
-    return said or kinds.refuse(root, url, extraction.text)
+    return said or kinds.refuse(parsed, extraction.text)
 
 
 def _refuse(page: RawPage, max_body_bytes: int) -> Rejection | None:
@@ -146,9 +152,9 @@ def _document(lines: list[str]) -> Extraction:
     )
 
 
-def _bare(root: HtmlElement, text: str, page: RawPage, judged: list[clean.Line]) -> Extraction:
+def _bare(by_head: Extraction, text: str) -> Extraction:
     """Read a page without structure by its lines, and let its head add what they do not say."""
-    by_head, by_lines = _page(root, text, page, judged), _document(tree.lines(text))
+    by_lines = _document(tree.lines(text))
     if by_head.witnesses.get("title") == "json_ld" or len(by_lines.text) < len(by_head.text) / 2:
         return by_head
     stated = {
@@ -162,11 +168,12 @@ def _bare(root: HtmlElement, text: str, page: RawPage, judged: list[clean.Line])
 # --- Pages ---
 
 
-def _page(root: HtmlElement, markup: str, page: RawPage, judged: list[clean.Line]) -> Extraction:
-    selected = rules.select(root, page.rules)
-    found = fields.read(root, page.url, page.fetched_at, page.time_zone)
-    captions, said = places.captions(root), comments.read(root)
-    lines = list(selected.lines) or body.lines(root, markup, found.description)
+def _page(
+    parsed: Page, selected: rules.Selected, markup: str, page: RawPage, judged: list[clean.Line]
+) -> Extraction:
+    found = fields.read(parsed, page.fetched_at, page.time_zone)
+    captions, said = places.captions(parsed.root, parsed.around), comments.read(parsed.root)
+    lines = list(selected.lines) or body.lines(parsed, markup, found.description)
     known = (*found.titles, selected.title) if selected.title else found.titles
     fates = clean.judge(_without(lines, captions), known)
     judged += fates

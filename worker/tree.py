@@ -12,8 +12,9 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 #: How a heading is marked in an article's text.
 HEADING = "## "
-# What XML cannot hold, and so no later stage expects.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+# What XML cannot hold, and so no later stage expects; surrogates go when the text is encoded.
+_CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_NO_CHARACTERS = ("\ufffe", "\uffff")
 # The same written as references: one of them would make trafilatura give the page up.
 _CONTROL_REFERENCES = re.compile(
     "&#(?:x0*(?:[0-8bcef]|1[0-9a-f]|7f|d[89a-f]..|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|127"
@@ -33,6 +34,7 @@ _BLOCK_TAG = re.compile(
     r"|body|html|head|main|aside|nav|form|pre|dl|dt|dd|figure|figcaption)\b[^<>]{0,2000}>",
     re.IGNORECASE,
 )
+_UNSEEN_TAGS = ("style", "svg", "link", "meta")
 _UNSEEN = re.compile(r"<(script|style|svg|template)\b[^<]*<", re.IGNORECASE)
 _TAG = re.compile("<[^<>]{0,2000}>")
 _BEFORE_BODY = re.compile(r"^.{0,50000}?<body\b[^<>]{0,2000}>", re.IGNORECASE | re.DOTALL)
@@ -48,8 +50,10 @@ def parse(text: str) -> HtmlElement | None:
 
     A page nested deeper than the parser goes is read as lines without its markup.
     """
-    text = _CONTROL_REFERENCES.sub("", _CONTROLS.sub("", text))
-    markup = _with_bounded_tags(text).encode()
+    for character in _NO_CHARACTERS:
+        text = text.replace(character, "")
+    bounded = _with_bounded_tags(_CONTROL_REFERENCES.sub("", text))
+    markup = bounded.encode(errors="ignore").translate(None, _CONTROLS)
     parser = HTMLParser(
         encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True, collect_ids=False
     )
@@ -59,7 +63,15 @@ def parse(text: str) -> HtmlElement | None:
     except (etree.ParserError, etree.XMLSyntaxError):
         return None
     too_deep = any(_MAX_DEPTH_MESSAGE in entry.message for entry in parser.error_log)
-    return _lines_as_paragraphs(text) if too_deep or _nested_tables(root) else root
+    return _lines_as_paragraphs(markup.decode()) if too_deep or _nested_tables(root) else root
+
+
+def drop_unseen(root: HtmlElement) -> None:
+    """Take out what no reader sees and no later stage asks for: it costs time at every pass."""
+    for script in list(root.iter("script")):
+        if "ld+json" not in script.get("type", "").lower():
+            script.drop_tree()
+    etree.strip_elements(root, *_UNSEEN_TAGS, with_tail=False)
 
 
 def squeeze(text: str | None) -> str:
@@ -113,10 +125,16 @@ def open_layout_tables(root: HtmlElement) -> None:
 
 def _with_bounded_tags(markup: str) -> str:
     """Leave out attributes past the 400th of a tag: the parser's time grows with their square."""
-    pieces = markup.split("<")
-    if max(map(len, pieces)) < _LONG_TAG:
-        return markup
-    return "<".join(_bounded(piece) if len(piece) > _LONG_TAG else piece for piece in pieces)
+    pieces, kept, place = [], 0, markup.find("<")
+    while 0 <= place < len(markup) - _LONG_TAG:
+        following = markup.rfind("<", place + 1, place + _LONG_TAG)
+        if following < 0:
+            following = markup.find("<", place + _LONG_TAG)
+            end = len(markup) if following < 0 else following
+            pieces += [markup[kept : place + 1], _bounded(markup[place + 1 : end])]
+            kept = end
+        place = following
+    return "".join([*pieces, markup[kept:]])
 
 
 def _bounded(piece: str) -> str:

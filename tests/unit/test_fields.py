@@ -20,7 +20,7 @@ def page(head: str = "", body: str = "", title: str = f"{TITLE} | The Quay") -> 
         f"<html lang=en><head><title>{title}</title>{head}</head><body>{body}</body></html>"
     )
     assert root is not None
-    return fields.read(root, "https://www.quay.example/a")
+    return fields.read(read_page(root, "https://www.quay.example/a"))
 
 
 def script(value: Any) -> str:
@@ -96,7 +96,7 @@ def test_an_address_in_words_tells_the_title(path: str, title: str) -> None:
     """A heading that says little of the address gives way to a title that says most of it."""
     root = tree.parse(f"<title>{TITLE}</title><h1>{HEADING}</h1>")
     assert root is not None
-    assert fields.read(root, f"https://www.quay.example{path}").title == title
+    assert fields.read(read_page(root, f"https://www.quay.example{path}")).title == title
 
 
 @pytest.mark.parametrize("kind", ["NewsArticle", "Article"])
@@ -106,7 +106,7 @@ def test_an_address_tells_nothing_against_two_witnesses(kind: str) -> None:
     root = tree.parse(f"<title>{TITLE}</title>{data}<h1>{HEADING}</h1>")
     assert root is not None
     address = "https://www.quay.example/old-stone-bridge-reopens-after-three-years"
-    assert fields.read(root, address).title == HEADING
+    assert fields.read(read_page(root, address)).title == HEADING
 
 
 @pytest.mark.parametrize("cut", [TITLE[:20] + "…", (TITLE + " of work on its piers" * 4)[:100]])
@@ -211,7 +211,7 @@ def test_day_and_month_stand_in_the_order_that_the_page_follows(
         f"<html lang=en><title>{TITLE}</title>{head}<body><h1>{TITLE}</h1>{body}</body></html>"
     )
     assert root is not None
-    found = fields.read(root, latest=datetime(2025, 10, 1, tzinfo=UTC))
+    found = fields.read(read_page(root), latest=datetime(2025, 10, 1, tzinfo=UTC))
     assert found.published is not None
     assert found.published.at.date().isoformat() == day
 
@@ -224,7 +224,7 @@ def test_the_country_in_the_address_tells_the_order() -> None:
     last = ("https://quay.com/a", "https://quay.us/", "https://quay.io/a")
     expected = dict.fromkeys(first, "2025-03-04") | dict.fromkeys(last, "2025-04-03")
     for url, day in expected.items():
-        found = fields.read(root, url)
+        found = fields.read(read_page(root, url))
         assert found.published is not None
         assert found.published.at.date().isoformat() == day
 
@@ -243,7 +243,7 @@ def test_what_names_no_day_is_kept_as_seen(head: str, body: str, seen: str | Non
     """An age, a day of no year or one after the fetch is no date, but is kept as it is written."""
     root = tree.parse(f"<title>{TITLE}</title>{head}<body><h1>{TITLE}</h1>{body}")
     assert root is not None
-    found = fields.read(root, latest=datetime(2025, 10, 1, tzinfo=UTC))
+    found = fields.read(read_page(root), latest=datetime(2025, 10, 1, tzinfo=UTC))
     assert found.published is None
     assert found.published_seen == seen
 
@@ -253,11 +253,11 @@ def test_an_evening_in_america_is_not_the_next_day() -> None:
     head = "<meta property=article:published_time content=2025-03-03T02:18:11Z>"
     root = tree.parse(f"<title>{TITLE}</title>{head}<h1>{TITLE}</h1>")
     assert root is not None
-    found = fields.read(root, "https://quay.example/2025/03/02/bridge").published
+    found = fields.read(read_page(root, "https://quay.example/2025/03/02/bridge")).published
     assert found is not None
     assert found.at == datetime(2025, 3, 3, 2, 18, 11, tzinfo=UTC)
     assert found.at.date().isoformat() == "2025-03-02"
-    far = fields.read(root, "https://quay.example/2025/02/26/bridge").published
+    far = fields.read(read_page(root, "https://quay.example/2025/02/26/bridge")).published
     assert far is not None
     assert far.at.date().isoformat() == "2025-03-03"
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from worker import fields, tree
+from worker.fields.page import read as read_page
 
 TITLE = "Old stone bridge reopens after three years"
 
@@ -18,7 +19,7 @@ def page(head: str = "", body: str = "", url: str | None = "https://quay.example
         f"<body>{before}<h1>{TITLE}</h1>{after}</body></html>"
     )
     assert root is not None
-    return fields.read(root, url)
+    return fields.read(read_page(root, url))
 
 
 def script(**node: Any) -> str:
@@ -81,7 +82,7 @@ def test_an_opinion_says_so_before_its_headline() -> None:
     """The word before a colon or a bar counts where it is one of those for opinion."""
     root = tree.parse("<title>Opinion | Mend it</title><h1>Opinion | Mend the bridge</h1>")
     assert root is not None
-    assert fields.read(root).labels == ("opinion",)
+    assert fields.read(read_page(root)).labels == ("opinion",)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 
 from worker import tree
-from worker.body import missed, places
+from worker.body import missed
+from worker.fields import places
 
 LEAD = "Every winter the sea comes over the wall, and the town has learned how to show it the way."
 SECTIONS = {

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
-from worker import tree
-from worker.fields import jsonld, published
+from worker.fields import published
+from worker.fields.page import read as read_page
 from worker.fields.reading import Reading
 
 TITLE = "Old stone bridge reopens after three years"
@@ -38,7 +38,7 @@ def _markup(elements: list[tuple[str, str]]) -> str:
 def _read(head: str, body: str, url: str | None = None) -> published.Dates:
     root = html.document_fromstring(f"<title>{TITLE}</title>{head}<body>{body}")
     reading = Reading(language="en", latest=FETCHED)
-    return published.read(root, jsonld.articles(root), tree.metas(root), url, reading)
+    return published.read(read_page(root, url), reading)
 
 
 @given(

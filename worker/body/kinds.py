@@ -16,6 +16,7 @@ from lxml.html import HtmlElement
 from services.shared.contracts import Rejection
 from worker import tree
 from worker.fields import jsonld, titles
+from worker.fields.page import Page
 
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5"})
 #: A link in a run of text is no teaser: it has its block for itself.
@@ -44,17 +45,16 @@ _UNFINISHED = re.compile(r"(?:…|\.\.\.|\[…\]|\[\.\.\.\])[\"'”»]?\s*$")
 _WALL = re.compile(r"(?:^|[\s_-])(?:pay|reg|premium|subscri\w*)-?_?wall", re.IGNORECASE)
 
 
-def refuse(root: HtmlElement, url: str | None, text: str) -> Rejection | None:
+def refuse(page: Page, text: str) -> Rejection | None:
     """Return a rejection for a list of articles, a gallery, a video stub or a paid teaser."""
-    nodes = jsonld.articles(root)
+    root, nodes, metas = page.root, page.data.articles, page.metas
     says_article = any(_is_article(node) for node in nodes)
-    metas = tree.metas(root)
     if _is_walled(root, nodes, metas, text):
         return Rejection(reason="paywall", detail=f"a paid article, {len(text)} characters shown")
     scripts = "\n".join(_scripts(root))
     if not says_article and len(text) < _LITTLE and (shown := _media(root, metas, scripts)):
         return Rejection(reason="not_article", detail=f"{shown} with {len(text)} characters")
-    signs = _signs_of_list(root, url, metas, scripts)
+    signs = _signs_of_list(root, page.url, metas, scripts)
     stated = says_article or "article:published_time" in metas or metas.get("og:type") == "article"
     if says_article or (stated and not signs):
         return None

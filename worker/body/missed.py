@@ -14,8 +14,8 @@ from lxml.html import HtmlElement
 from resiliparse.extract.html2text import extract_plain_text
 
 from worker import tree
-from worker.body import kinds, places
-from worker.fields import titles
+from worker.body import kinds
+from worker.fields import places, titles
 
 _HEADINGS = frozenset({"h2", "h3", "h4", "h5", "h6"})
 _LEAVES = ("p", "li", "blockquote", "pre", "dd", "dt", "div", "td", *sorted(_HEADINGS))

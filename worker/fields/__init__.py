@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lxml.html import HtmlElement
-
 from services.shared import urls
 from services.shared.contracts import Label
 from services.shared.errors import InvalidUrl
 from worker import tree
 from worker.fields import about, authors, dates, labels, published, titles
-from worker.fields.page import read as read_page
+from worker.fields.page import Page
 from worker.fields.reading import Reading
 
 
@@ -42,26 +40,19 @@ class Fields:
     witnesses: dict[str, str] = field(default_factory=dict)
 
 
-def read(
-    root: HtmlElement,
-    url: str | None = None,
-    latest: datetime | None = None,
-    time_zone: str | None = None,
-) -> Fields:
+def read(page: Page, latest: datetime | None = None, time_zone: str | None = None) -> Fields:
     """Return the fields of a page; a date after `latest`, when it was fetched, is not believed.
 
     `time_zone` is that of the source, for times on the page that name none.
     """
-    page = read_page(root, url)
-    nodes, metas = page.data.articles, page.metas
-    declared = _language(root, metas)
+    declared = _language(page)
     how = Reading(dates.zone_named(time_zone), declared, latest)
     site_name = about.site_name(page)
-    site = titles.Site(site_name[1] if site_name else None, _host(url))
-    candidates = titles.candidates(root, nodes, metas, site)
-    dated = published.read(root, nodes, metas, url, how)
+    site = titles.Site(site_name[1] if site_name else None, _host(page.url))
+    candidates = titles.candidates(page.root, page.data.articles, page.metas, site)
+    dated = published.read(page, how)
     date, changed = dated.published, dated.modified
-    title = titles.choose(candidates, url)
+    title = titles.choose(candidates, page.url)
     section = about.section(page, title[1] if title else None)
     found: dict[str, tuple[str, Any] | None] = {
         "site_name": site_name,
@@ -98,9 +89,9 @@ def _host(url: str | None) -> str | None:
         return None
 
 
-def _language(root: HtmlElement, metas: dict[str, str]) -> str | None:
+def _language(page: Page) -> str | None:
     return (
-        root.get("lang")
-        or root.get("{http://www.w3.org/XML/1998/namespace}lang")
-        or tree.first(metas, ["og:locale", "language", "content-language", "dc.language"])
+        page.root.get("lang")
+        or page.root.get("{http://www.w3.org/XML/1998/namespace}lang")
+        or tree.first(page.metas, ["og:locale", "language", "content-language", "dc.language"])
     )

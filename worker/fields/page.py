@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from lxml.html import HtmlElement
 
 from worker import tree
-from worker.body import places
-from worker.fields import jsonld, marks
+from worker.fields import jsonld, marks, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,6 @@ class Page:
 def read(root: HtmlElement, url: str | None = None) -> Page:
     """Return the page whose tree this is."""
     headline = places.headline(root)
-    if headline is None:
-        headline = next(root.iter("h1"), None)
     return Page(
         root=root,
         data=jsonld.read(root),

@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 
-from lxml import etree
-from lxml.html import HtmlElement
-
-from worker.body import places
 from worker.fields import dates, jsonld, shown
+from worker.fields.page import Page
 from worker.fields.reading import Dated, Reading
 from worker.tree import squeeze, text_of
 
@@ -27,7 +24,6 @@ _IN_ADDRESS = re.compile(
     r"[/_.-]((?:19|20)\d\d)[/_.-]?(0[1-9]|1[0-2]|(?<=/)[1-9](?=/))[/_.-]?"
     r"(0[1-9]|[12]\d|3[01]|(?<=/)[1-9](?=/))(?=[/_.-]|$)"
 )
-_MARKED = etree.XPath("//*[@itemprop='datePublished']")
 _COUNTRY = re.compile(r"https?://[^/:?#]+\.(?P<country>[a-z]{2})(?=[/:?#]|$)", re.IGNORECASE)
 _MONTH_FIRST_IN = frozenset({"us", "ph"})
 #: Two letters that are sold for what they spell, or where both orders are usual.
@@ -49,48 +45,34 @@ class Dates:
     seen: str | None = None
 
 
-def read(
-    root: HtmlElement,
-    nodes: list[jsonld.Node],
-    metas: dict[str, str],
-    url: str | None,
-    reading: Reading,
-) -> Dates:
+def read(page: Page, reading: Reading) -> Dates:
     """Return what the page says of its dates; nothing where it says nothing."""
-    stated = _first(_stated(root, nodes, metas), reading)
-    modified = _first(_modified(nodes, metas), reading)
-    in_address = _in_address(url, reading)
+    stated = _first(_stated(page), reading)
+    modified = _first(_modified(page), reading)
+    in_address = _in_address(page.url, reading)
     if stated:
-        stated = _in_order(stated, [in_address, modified], root, url, reading)
+        stated = _in_order(stated, [in_address, modified], page, reading)
         return Dates(_on_the_day_of_address(stated, in_address, reading), modified, stated.seen)
-    headline = places.headline(root)
-    beside = shown.near(headline, reading)
-    found = _best(beside) or _only(shown.far(root, headline, reading))
+    beside = shown.near(page, reading)
+    found = _best(beside) or _only(shown.far(page, reading))
     if found:
-        found = _in_order(found, [in_address, modified], root, url, reading)
+        found = _in_order(found, [in_address, modified], page, reading)
     if in_address and found and not _same_day(found, in_address):
         found = in_address
     changed = _changed(beside)
     # A page that tells only when it was changed last does not say when it was published.
     published = found or in_address
-    seen = published.seen if published else _unread(root, nodes, metas, headline)
+    seen = published.seen if published else _unread(page)
     return Dates(published, modified or changed, seen)
 
 
-def _unread(
-    root: HtmlElement,
-    nodes: list[jsonld.Node],
-    metas: dict[str, str],
-    headline: HtmlElement | None,
-) -> str | None:
+def _unread(page: Page) -> str | None:
     """Return what the page has for a date and no day can be read from, or nothing."""
-    stated = (squeeze(written)[:_MAX_SEEN] for _, written in _stated(root, nodes, metas))
-    return next((w for w in stated if re.search(r"\d", w)), None) or shown.undated(headline)
+    stated = (squeeze(written)[:_MAX_SEEN] for _, written in _stated(page))
+    return next((w for w in stated if re.search(r"\d", w)), None) or shown.undated(page)
 
 
-def _in_order(
-    found: Dated, others: list[Dated | None], root: HtmlElement, url: str | None, reading: Reading
-) -> Dated:
+def _in_order(found: Dated, others: list[Dated | None], page: Page, reading: Reading) -> Dated:
     """Return a date such as 3/4/2024 with day and month in the order that the page follows.
 
     That is the one that brings it to another date of the page; else the one that other dates in
@@ -103,9 +85,9 @@ def _in_order(
     agreeing = [d for d in both if any(other and _same_day(d, other) for other in others)]
     if len(agreeing) == 1:
         return agreeing[0]
-    order = dates.order(text_of(root)[:_MAX_PAGE])
+    order = dates.order(text_of(page.root)[:_MAX_PAGE])
     if order is None:
-        order = _order_in_country(url)
+        order = _order_in_country(page.url)
     if order is None:
         return found
     return replace(reading, month_first=order).parse(found.witness, found.seen) or found
@@ -159,11 +141,11 @@ def _only(dates_shown: list[shown.Shown]) -> Dated | None:
     return None
 
 
-def _modified(nodes: list[jsonld.Node], metas: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for node in nodes:
+def _modified(page: Page) -> Iterator[tuple[str, str]]:
+    for node in page.data.articles:
         yield "json_ld", jsonld.text(node.get("dateModified"))
     for name in _MODIFIED_META:
-        yield "meta", metas.get(name, "")
+        yield "meta", page.metas.get(name, "")
 
 
 def _first(written: Iterator[tuple[str, str]], reading: Reading) -> Dated | None:
@@ -171,16 +153,14 @@ def _first(written: Iterator[tuple[str, str]], reading: Reading) -> Dated | None
     return next((date for date in found if date), None)
 
 
-def _stated(
-    root: HtmlElement, nodes: list[jsonld.Node], metas: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    for node in nodes:
+def _stated(page: Page) -> Iterator[tuple[str, str]]:
+    for node in page.data.articles:
         for name in ("datePublished", "dateCreated", "uploadDate"):
             yield "json_ld", jsonld.text(node.get(name))
-    for name, value in metas.items():
+    for name, value in page.metas.items():
         if _PUBLISHED_META.search(name) and not _NOT_PUBLISHED.search(name):
             yield "meta", value
-    for element in _MARKED(root)[:_MAX_MARKED]:
+    for element in page.marks.get("datePublished", [])[:_MAX_MARKED]:
         written = element.get("datetime") or element.get("content") or shown.short(element)
         yield "microdata", written
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 from lxml.html import HtmlElement
 
-from worker.body import places
-from worker.fields import dates
+from worker.fields import dates, places
+from worker.fields.page import Page
 from worker.fields.reading import Dated, Reading
 from worker.tree import squeeze
 
@@ -62,42 +62,39 @@ _NEAR_AFTER, _NEAR_BEFORE, _FAR, _UNMARKED = 60, 25, 100, 10
 _MAX_CANDIDATES, _MAX_LIKELY = 40, 200
 
 
-def near(headline: HtmlElement | None, reading: Reading) -> list[Shown]:
+def near(page: Page, reading: Reading) -> list[Shown]:
     """Return the dates that stand beside the headline, the likeliest first."""
-    if headline is None:
+    if page.headline is None:
         return []
-    around = places.around(headline)
-    after = enumerate(islice(_following(headline), _NEAR_AFTER), 1)
-    before = enumerate(islice(_preceding(headline), _NEAR_BEFORE), 1)
-    found = [shown for d, e in after for shown in _shown(e, d, around, reading)]
-    found += [shown for d, e in before for shown in _shown(e, -d, around, reading)]
+    after = enumerate(islice(_following(page.headline), _NEAR_AFTER), 1)
+    before = enumerate(islice(_preceding(page.headline), _NEAR_BEFORE), 1)
+    found = [shown for d, e in after for shown in _shown(e, d, page.around, reading)]
+    found += [shown for d, e in before for shown in _shown(e, -d, page.around, reading)]
     return sorted(found, key=lambda shown: shown.rank)
 
 
-def far(root: HtmlElement, headline: HtmlElement | None, reading: Reading) -> list[Shown]:
+def far(page: Page, reading: Reading) -> list[Shown]:
     """Return the dates anywhere on the page, in its order.
 
     Where there is a headline for others to stand beside, only those in marked elements.
     """
-    around = places.around(headline)
-    likely = islice((e for e in root.iter() if _may_be(e)), _MAX_LIKELY)
-    found = (shown for e in likely for shown in _shown(e, None, around, reading))
-    return [
-        shown for shown in islice(found, _MAX_CANDIDATES) if headline is None or shown.is_marked
-    ]
+    likely = islice((e for e in page.root.iter() if _may_be(e)), _MAX_LIKELY)
+    found = islice(
+        (s for e in likely for s in _shown(e, None, page.around, reading)), _MAX_CANDIDATES
+    )
+    return [shown for shown in found if page.headline is None or shown.is_marked]
 
 
-def undated(headline: HtmlElement | None) -> str | None:
+def undated(page: Page) -> str | None:
     """Return what stands below the headline instead of a date ("منذ 3 ساعات"), or nothing."""
-    if headline is None:
+    if page.headline is None:
         return None
-    around = places.around(headline)
-    for element in islice(_following(headline), _NEAR_BEFORE):
+    for element in islice(_following(page.headline), _NEAR_BEFORE):
         if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
             continue
         text = short(element)
         if 0 < len(text) <= _MAX_BEFORE and dates.is_undated(text):
-            return None if _is_elsewhere(element, around, 1) else text
+            return None if _is_elsewhere(element, page.around, 1) else text
     return None
 
 
