@@ -6,9 +6,11 @@ addresses with one key are one article; a key is compared and stored, never fetc
 
 import hashlib
 import re
+import tomllib
 import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
+from pathlib import Path
 from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes
 
 import can_ada
@@ -95,8 +97,9 @@ def clean(url: str) -> str:
 def key(url: str) -> str:
     """Return the identity of the page at `url`: ASCII, no scheme, at most MAX_KEY_LENGTH long.
 
-    http or https, www or m, AMP or not, order of parameters, index.html, a closing slash, letters
-    raw or escaped: all the same. Case of the path and every meaningful parameter make a difference.
+    http or https, www or m, an alias of its host, AMP or not, order of parameters, index.html, a
+    closing slash, letters raw or escaped: all the same. Case of the path and every meaningful
+    parameter make a difference.
 
     Raises:
         InvalidUrl: not an absolute http(s) address.
@@ -105,7 +108,7 @@ def key(url: str) -> str:
     query = sorted(_one_form(part) for part in parts.search.lstrip("?").split("&") if part)
     identity = "".join(
         (
-            _front_off(parts.hostname),
+            _one_host(parts.hostname),
             f":{parts.port}" if parts.port else "",
             _path_key(parts.pathname),
             f"?{'&'.join(query)}" if query else "",
@@ -195,6 +198,17 @@ def _unescape(text: str) -> str:
 def _unescape_one(match: re.Match[str]) -> str:
     code = int(match[1], 16)
     return chr(code) if code in _UNRESERVED else match[0].upper()
+
+
+@cache
+def host_aliases() -> dict[str, str]:
+    """Return the host to take for each that is only another name for it, as the data file says."""
+    return tomllib.loads(Path(__file__).with_name("host_aliases.toml").read_text("utf-8"))
+
+
+def _one_host(hostname: str) -> str:
+    bare = _front_off(hostname)
+    return host_aliases().get(bare, bare)
 
 
 def _front_off(hostname: str) -> str:

@@ -92,6 +92,13 @@ SAME = [
     ("https://site.com/p", "https://site.com/p?comment-sort=new"),
     ("https://site.ir/اصلاح‌طلب", "https://site.ir/اصلاحطلب"),
     ("https://site.com/p", "https://reader:secret@site.com/p"),
+    # Aliases of hosts.
+    (
+        "https://www.cnn.com/2024/05/01/w/x/index.html",
+        "https://edition.cnn.com/2024/05/01/w/x/index.html",
+    ),
+    ("https://arabic.cnn.com/a/2024/x", "https://ar.cnn.com/a/2024/x"),
+    ("https://arabic.cnn.com/a/2024/x", "http://www.ar.cnn.com/a/2024/x/"),
 ]
 
 DIFFERENT = [
@@ -128,6 +135,12 @@ DIFFERENT = [
     ("https://ex.com/?ID=aB", "https://ex.com/?ID=Ab"),
     ("https://mobile.gov.sa/a", "https://gov.sa/a"),
     ("https://ex.com:8080/a", "https://ex.com/a"),
+    # Editions with texts of their own.
+    ("https://arabic.rt.com/news/1", "https://rt.com/news/1"),
+    ("https://arabic.cnn.com/a/1", "https://cnn.com/a/1"),
+    ("https://edition.cnn.com/a/1", "https://ar.cnn.com/a/1"),
+    ("https://www.aljazeera.net/news/1", "https://www.aljazeera.com/news/1"),
+    ("https://www.edition.cnn.com.example.org/a", "https://cnn.com/a"),
 ]
 
 
@@ -199,6 +212,22 @@ def test_host_and_site() -> None:
     assert urls.site("https://WWW.BBC.co.uk/a") == "bbc.co.uk"
     assert urls.site("http://127.0.0.1:8000/a") == "127.0.0.1"
     assert urls.site("http://localhost/a") == "localhost"
+
+
+def test_aliases_of_hosts_are_well_formed() -> None:
+    """Each line of the data file is one that can be met, and leads to a host at once."""
+    aliases = urls.host_aliases()
+    assert aliases
+    for alias, host in aliases.items():
+        for name in (alias, host):
+            assert urls.host(f"https://{name}/") == name, name
+            assert urls._front_off(name) == name, f"{name}: without www. and the like"
+        assert host not in aliases, f"{host}: stands on both sides"
+
+
+def test_an_alias_is_fetched_as_it_is() -> None:
+    """Only the key knows aliases: the address to show and fetch keeps its host."""
+    assert urls.clean("https://edition.cnn.com/a") == "https://edition.cnn.com/a"
 
 
 def test_no_network_and_no_cache_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
