@@ -1,4 +1,7 @@
-"""Send again what a worker never heard of or never finished; the safety net under Celery."""
+"""Send again what a worker never heard of or never finished; the safety net under Celery.
+
+And under the change feed: publish what a worker has stored, but did not live to publish.
+"""
 
 import signal
 import threading
@@ -7,6 +10,12 @@ from services.queue import Queue
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
+from services.storage import Database, changes
+
+#: A change whose writer was killed after its commit waits so long for its position.
+PUBLISH_EVERY_S = 1.0
+#: The same while Postgres is away.
+LOOK_FOR_POSTGRES_S = 5.0
 
 log = get_logger()
 
@@ -19,6 +28,9 @@ def main(settings: Settings) -> None:
         signal.signal(name, lambda *_: stop.set())
     queue = Queue(settings)
     log.info("reconciler starts", every_s=settings.reconcile_every_s)
+    # Beside the loop: neither waits for the other's store.
+    publisher = threading.Thread(target=_publish, args=(settings, stop), daemon=True)
+    publisher.start()
     while not stop.is_set():
         try:
             look(queue)
@@ -26,6 +38,25 @@ def main(settings: Settings) -> None:
         except TransientError as error:
             log.warning("cannot reconcile", error=str(error))
         stop.wait(settings.reconcile_every_s)
+    publisher.join(PUBLISH_EVERY_S)
+
+
+def _publish(settings: Settings, stop: threading.Event) -> None:
+    """Publish changes every second; whatever goes wrong is said once and tried again."""
+    database = Database(settings.database_url or "")
+    told = ""
+    while not stop.is_set():
+        wait = PUBLISH_EVERY_S
+        try:
+            changes.publish(database.connection())
+            told = ""
+        except Exception as error:  # noqa: BLE001 - this thread must not end
+            wait = LOOK_FOR_POSTGRES_S
+            if str(error) != told:
+                told = str(error)
+                log.warning("cannot publish changes", error=told)
+        stop.wait(wait)
+    database.close()
 
 
 def look(queue: Queue) -> int:

@@ -1,6 +1,6 @@
 """The whole pipeline: page ids in, what became of each page out.
 
-    queue.take -> extract -> normalize -> storage.save -> queue.done
+    queue.take -> extract -> normalize -> storage.save -> changes.publish -> queue.done
                      |  (clean and fingerprint are called by these two)
                      +-> Rejection, counted with its reason
                      +-> DeadLetter, kept with body, reason and traceback
@@ -26,12 +26,16 @@ from services.shared.contracts import (
     Rejection,
     Result,
 )
+from services.shared.errors import TransientError
+from services.shared.observability import get_logger
 from services.shared.settings import Settings
-from services.storage import Connection, raw_pages, results
+from services.storage import Connection, changes, raw_pages, results
 from services.storage.results import Processed
 from worker.extract import EXTRACTOR_VERSION, extract
 from worker.limits import guarded
 from worker.normalize import normalize
+
+log = get_logger()
 
 
 def read(page: RawPage, max_body_bytes: int) -> Article | Rejection:
@@ -61,8 +65,17 @@ def process(
         if page_id not in done_before
     ]
     decisions = _save(connection, processed)
+    _publish(connection)
     queue.done(ids)
     return decisions
+
+
+def _publish(connection: Connection) -> None:
+    """Give what was committed its place in the change feed; if it cannot be now, others will."""
+    try:
+        changes.publish(connection)
+    except TransientError as error:
+        log.warning("left to the reconciler", error=str(error))
 
 
 def _leave_suspects(ids: Sequence[str], lane: Lane, queue: Queue) -> Sequence[str]:

@@ -50,10 +50,40 @@ DecisionStatus = Literal[
     "updated",  # the article has a new version
     "unchanged",  # the article is stored already, with this very content
     "outdated",  # the stored article was fetched later than this page
+    "worse",  # a teaser or a cut copy of the stored article, which stays as it is
     "rejected",  # counted with its reason
     "dead_letter",  # failed for good; kept with its body, to be replayed
 ]
 DECISION_STATUSES: tuple[DecisionStatus, ...] = get_args(DecisionStatus)
+
+ChangeKind = Literal[
+    "created",  # a new article
+    "updated",  # the article has a new version
+    "duplicate_changed",  # what `duplicate_of` says of the article, without a new version
+    "withdrawn",  # its page is gone; the text stays
+    "restored",  # its page is there again
+    "story_changed",  # the article's place in a story
+    "watch_matched",  # a watch has found the article
+]
+CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
+
+VersionReason = Literal[
+    "first",  # the article was not there before
+    "publisher",  # the page has changed
+    "extractor",  # the same bytes, read by another version of the extractor
+    "context",  # the same bytes, read with other rules or with another feed's word
+    "undetermined",  # bytes and extractor both differ
+]
+VERSION_REASONS: tuple[VersionReason, ...] = get_args(VersionReason)
+
+WithdrawnReason = Literal[
+    "not_found",  # the page answers 404
+    "gone",  # the page answers 410
+    "retracted",  # by hand: the publisher has taken it back
+    "legal",  # by hand: an order, or a right
+    "mistake",  # by hand: it should not have been stored
+]
+WITHDRAWN_REASONS: tuple[WithdrawnReason, ...] = get_args(WithdrawnReason)
 
 Label = Literal[
     "live_blog",  # goes on being written while something happens
@@ -192,6 +222,23 @@ class Decision:
     status: DecisionStatus
     article_id: int | None = None
     duplicate_of: int | None = None
+    #: For a person: why, where the status alone does not tell.
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that has become of an article, for the change feed.
+
+    `version` is the article's after the event. `detail` is JSON, small, and documented by kind in
+    docs/consumers.md.
+    """
+
+    kind: ChangeKind
+    article_id: int
+    version: int | None = None
+    story_id: int | None = None
+    detail: Mapping[str, object] | None = None
 
 
 Result = Article | Rejection | DeadLetter

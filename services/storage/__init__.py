@@ -83,7 +83,9 @@ def open_connection(database_url: str) -> Connection:
                 connect_timeout=10,
                 application_name="rasid",
                 # All of it well below the limit of a task, whose pages would else be blamed.
-                options="-c timezone=UTC -c lock_timeout=10s",
+                options="-c timezone=UTC -c lock_timeout=10s"
+                # Each statement sees what was committed before it: all locking counts on it.
+                " -c default_transaction_isolation=read\\ committed",
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,

@@ -4,13 +4,21 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
 from services.shared import contracts
-from services.shared.contracts import Article, DeadLetter, Decision, RawPage, Rejection, Result
-from services.storage import Connection, queries, transient_errors
+from services.shared.contracts import (
+    Article,
+    DeadLetter,
+    Decision,
+    Event,
+    RawPage,
+    Rejection,
+    Result,
+)
+from services.shared.versions import FIELDS
+from services.storage import Connection, changes, queries, transient_errors, versions
 from services.storage.text import storable
 
 ARTICLES = queries("articles")
@@ -36,16 +44,6 @@ class Processed:
         object.__setattr__(self, "capture_sha256", self.page.capture_sha256)
 
 
-@dataclass(slots=True)
-class _Stored:
-    """An article row as it stands in the store while a chunk is saved."""
-
-    id: int
-    content_sha256: bytes
-    text_sha256: bytes
-    observed_at: datetime
-
-
 def save(
     connection: Connection, processed: Sequence[Processed], extractor_version: int
 ) -> list[Decision]:
@@ -54,6 +52,8 @@ def save(
     Every step may be repeated: a page saved twice changes nothing the second time. Writers take
     rows in one order (articles by key, then texts by hash), so that they wait for each other and
     do not deadlock; where two still do, Postgres ends one, which is a TransientError.
+
+    What changed is in the outbox of the change feed: `changes.publish` is to follow the commit.
 
     Raises:
         TransientError: Postgres is away, full, read-only or ended this writer.
@@ -97,21 +97,26 @@ def _save_articles(
     if not rows:
         return {}
     created, others = _insert(connection, rows)
-    updated, statuses = _update(connection, others)
-    owners = _claim_texts(connection, created, updated)
-    decisions = {}
+    updates = versions.update(connection, others)
+    owners = _claim_texts(connection, created, updates.rows)
+    decisions, events = {}, []
     for row in rows:
-        page_id = str(row["page_id"])
-        article_id, status = statuses.get(page_id) or (_int(row["id"]), "created")
+        page_id, article_id = str(row["page_id"]), _int(row["id"])
         owner = owners.get(article_id, article_id)
-        if status == "created" and owner != article_id:
-            status = "duplicate"
+        duplicate_of = None if owner == article_id else owner
+        outcome = updates.outcomes.get(page_id)
+        if outcome is None:
+            detail = {"duplicate_of": duplicate_of} if duplicate_of else None
+            events.append(Event(kind="created", article_id=article_id, version=1, detail=detail))
         decisions[page_id] = Decision(
             page_id=page_id,
-            status=status,  # type: ignore[arg-type]
+            status=outcome.status if outcome else "duplicate" if duplicate_of else "created",
             article_id=article_id,
-            duplicate_of=None if owner == article_id else owner,
+            duplicate_of=duplicate_of,
+            detail=outcome.detail if outcome else None,
         )
+    # At the end, so that an event's id is not held for longer than it must be.
+    changes.emit(connection, [*events, *updates.events])
     return decisions
 
 
@@ -127,55 +132,6 @@ def _insert(connection: Connection, rows: list[Row]) -> tuple[dict[int, Row], li
             else:
                 others.append(row)
     return created, others
-
-
-def _update(
-    connection: Connection, rows: Sequence[Row]
-) -> tuple[dict[int, Row], dict[str, tuple[int, str]]]:
-    """Make a new version where the content changed; return the last new row by article id.
-
-    The second value has each page's article id and status. A page fetched before the stored one
-    changes nothing: pages may arrive in any order.
-    """
-    if not rows:
-        return {}, {}
-    keys = [row["normalized_url_sha256"] for row in rows]
-    stored = {
-        _bytes(key): _Stored(_int(i), _bytes(content), _bytes(text), observed)  # type: ignore[arg-type]
-        for key, i, content, text, observed in connection.execute(
-            ARTICLES.lock_articles, {"keys": keys}
-        )
-    }
-    updated: dict[int, Row] = {}
-    statuses: dict[str, tuple[int, str]] = {}
-    for row in rows:
-        current = stored[_bytes(row["normalized_url_sha256"])]
-        row["id"] = current.id
-        fetched_at = row["fetched_at"]
-        if row["content_sha256"] == current.content_sha256:
-            status = "unchanged"
-        elif isinstance(fetched_at, datetime) and fetched_at < current.observed_at:
-            status = "outdated"
-        else:
-            status = "updated"
-            connection.execute(ARTICLES.supersede, row)
-            connection.execute(ARTICLES.update_article, row)
-            if row["text_sha256"] != current.text_sha256:
-                _release_text(connection, current)
-            updated[current.id] = row
-            current.content_sha256 = _bytes(row["content_sha256"])
-            current.text_sha256 = _bytes(row["text_sha256"])
-            current.observed_at = (
-                fetched_at if isinstance(fetched_at, datetime) else current.observed_at
-            )
-        statuses[str(row["page_id"])] = (current.id, status)
-    return updated, statuses
-
-
-def _release_text(connection: Connection, current: _Stored) -> None:
-    values = {"text_sha256": current.text_sha256, "article_id": current.id}
-    connection.execute(ARTICLES.lock_text, values)
-    connection.execute(ARTICLES.release_text, values)
 
 
 def _claim_texts(
@@ -251,7 +207,7 @@ def _article_row(item: Processed, article: Article, extractor_version: int) -> R
 
 def _content_sha256(row: Row) -> bytes:
     """Return the hash of what makes a version: what a reader would call the article."""
-    content = [row[name] for name in ("title", "text", "authors", "language", "published_at")]
+    content = [row[name] for name in FIELDS]
     return hashlib.sha256(json.dumps(content, default=str).encode()).digest()
 
 
@@ -276,7 +232,7 @@ def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -
             "outcome": decision.status,
             "reason": failed and failed.reason,
             "rules_missed": None if missed is None else list(missed),
-            "detail": (failed and failed.detail) or None,
+            "detail": (failed.detail if failed else decision.detail) or None,
             "article_id": decision.article_id,
             "extractor_version": extractor_version,
         }

@@ -4,10 +4,17 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta, timezone
 
 import pytest
 
-from services.shared.contracts import DEAD_LETTER_REASONS, REJECTION_REASONS, DeadLetter, Rejection
+from services.shared.contracts import (
+    DEAD_LETTER_REASONS,
+    REJECTION_REASONS,
+    DeadLetter,
+    RawPage,
+    Rejection,
+)
 from services.storage import Connection, connect, dead_letters, results
 from services.storage.results import Processed
 from tests.factories import article, at, page, processed, stored
@@ -235,3 +242,102 @@ def test_writers_at_the_same_instant(database_url: str, seed: int) -> None:
     with connect(database_url) as connection:
         found = rows(connection, "select text, duplicate_of is null from media.articles")
     assert Counter(found) == Counter({(t, True): 1 for t in texts} | {(t, False): 3 for t in texts})
+
+
+LONG = " ".join(f"word{n}" for n in range(200))
+PART = " ".join(f"word{n}" for n in range(60))
+
+
+def versions_of(connection: Connection) -> list[tuple[object, ...]]:
+    """Version, reason and what changed, of the one article."""
+    query = "select version, reason, changed from media.article_versions order by version"
+    return rows(connection, query)
+
+
+def day(number: int) -> dict[str, object]:
+    """A time of fetching."""
+    return {"fetched_at": at(1) + timedelta(days=number)}
+
+
+def fetched(text: str, number: int, **fields: object) -> Processed:
+    """A page of the one article, fetched on a day."""
+    raw = page(f"{text} {number}", requested_url="https://a/1", **day(number))
+    return processed(raw, article("https://a/1", text, **fields))
+
+
+class TestVersions:
+    def test_reasons(self, connection: Connection) -> None:
+        """What made each version is told: the page, the extractor, its rules, or who knows."""
+        raw = page("bytes", requested_url="https://a/1", **day(1))
+        other = page("other", requested_url="https://a/1", **day(2))
+
+        def read(page: RawPage, title: str, extractor: int) -> None:
+            item = processed(page, article("https://a/1", "text", title=title))
+            results.save(connection, [item], extractor)
+
+        read(raw, "a", 1)
+        read(raw, "b", 2)
+        read(raw, "c", 2)
+        read(other, "d", 2)
+        read(page("more", requested_url="https://a/1", **day(3)), "e", 3)
+
+        assert versions_of(connection) == [
+            (1, "first", []),
+            (2, "extractor", ["title"]),
+            (3, "context", ["title"]),
+            (4, "publisher", ["title"]),
+            (5, "undetermined", ["title"]),
+        ]
+
+    def test_same_instant_in_another_zone(self, connection: Connection) -> None:
+        """A date written in another zone is no change."""
+        save(connection, fetched("text", 1, published_at=at(12)))
+        there = at(12).astimezone(timezone(timedelta(hours=3)))
+
+        assert save(connection, fetched("text", 2, published_at=there)) == ["unchanged"]
+
+        assert versions_of(connection) == [(1, "first", [])]
+
+    def test_worse_copy(self, connection: Connection) -> None:
+        """A teaser of the article leaves it as it is; its page is counted, with why, and kept."""
+        save(connection, fetched(LONG, 1))
+
+        assert save(connection, fetched(PART, 2)) == ["worse"]
+
+        assert rows(connection, "select version, text from media.articles") == [(1, LONG)]
+        assert rows(connection, "select outcome, detail from rasid.raw_pages where reason is null")[
+            1:
+        ] == [("worse", "a part of the stored text: 60 words, the stored text has 200")]
+        assert rows(connection, "select count(*) from rasid.captures") == [(2,)]
+
+    def test_newer_reading_may_be_shorter(self, connection: Connection) -> None:
+        """Of the same bytes the newer extractor's text is taken, however short."""
+        raw = page("bytes", requested_url="https://a/1", **day(1))
+        save(connection, processed(raw, article("https://a/1", LONG)))
+
+        results.save(connection, [processed(raw, article("https://a/1", PART))], VERSION + 1)
+
+        assert rows(connection, "select version, text from media.articles") == [(2, PART)]
+
+    def test_article_that_was_really_shortened(self, connection: Connection) -> None:
+        """The same short text a day later, and never the long one between, is the new version."""
+        save(connection, fetched(LONG, 1))
+
+        assert save(connection, fetched(PART, 2)) == ["worse"]
+        assert save(connection, fetched(PART + " word60", 3)) == ["worse"]
+        assert save(connection, fetched(PART, 3)) == ["updated"]
+
+    def test_long_text_seen_between(self, connection: Connection) -> None:
+        """A text that comes and goes was not shortened."""
+        save(connection, fetched(LONG, 1))
+
+        for number in range(1, 4):
+            assert save(connection, fetched(PART, 2 * number)) == ["worse"]
+            assert save(connection, fetched(LONG, 2 * number + 1)) == ["unchanged"]
+
+    def test_paywall_stays_worse(self, connection: Connection) -> None:
+        """What a paywall leaves of an article never takes its place, however long it stays."""
+        save(connection, fetched(LONG, 1))
+
+        for number in range(2, 9):
+            assert save(connection, fetched(PART, number, labels=("paywall",))) == ["worse"]

@@ -31,7 +31,9 @@ returning id;
 -- name: lock_articles
 -- The stored state of articles that are there already; locked in one order by all writers, and
 -- not so strongly that a copy which names one of them in duplicate_of would have to wait.
-select normalized_url_sha256, id, content_sha256, text_sha256, observed_at
+select
+    normalized_url_sha256, id, version, content_sha256, text_sha256, capture_sha256,
+    extractor_version, observed_at, withdrawn_at, withdrawn_reason
 from rasid.articles
 where normalized_url_sha256 = any(%(keys)s)
 order by normalized_url_sha256
@@ -41,11 +43,12 @@ for no key update;
 -- Keep the content that is about to be replaced.
 insert into rasid.article_versions (
     article_id, version, title, text, authors, language, published_at, modified_at, witnesses,
-    text_sha256, extractor_version, page_id, capture_sha256, fetched_at, stored_at
+    text_sha256, extractor_version, page_id, capture_sha256, fetched_at, stored_at, reason, changed
 )
 select
     id, version, title, text, authors, language, published_at, modified_at, witnesses,
-    text_sha256, extractor_version, page_id, capture_sha256, fetched_at, updated_at
+    text_sha256, extractor_version, page_id, capture_sha256, fetched_at, updated_at,
+    version_reason, version_changed
 from rasid.articles
 where id = %(id)s;
 
@@ -53,6 +56,8 @@ where id = %(id)s;
 -- What identifies the article and where it was first seen stay.
 update rasid.articles set
     version = version + 1,
+    version_reason = %(version_reason)s,
+    version_changed = %(version_changed)s,
     url = %(url)s,
     source = coalesce(source, %(source)s),
     title = %(title)s,
@@ -91,6 +96,7 @@ select article_id from rasid.texts where text_sha256 = %(text_sha256)s for updat
 
 -- name: release_text
 -- The owner's text has changed: the oldest other article with the old text now had it first.
+-- Returns the copies whose duplicate_of is another now.
 with heir as (
     select min(id) as id from rasid.articles
     where text_sha256 = %(text_sha256)s and id <> %(article_id)s
@@ -105,7 +111,8 @@ gone as (
 )
 update rasid.articles set duplicate_of = nullif(heir.id, articles.id)
 from heir
-where articles.duplicate_of = %(article_id)s and articles.text_sha256 = %(text_sha256)s;
+where articles.duplicate_of = %(article_id)s and articles.text_sha256 = %(text_sha256)s
+returning articles.id, articles.version, articles.duplicate_of;
 
 -- name: claim_text
 -- The primary key decides which article had the text first. The update changes nothing: it makes
@@ -116,6 +123,10 @@ returning article_id;
 
 -- name: set_duplicate_of
 update rasid.articles set duplicate_of = %(duplicate_of)s where id = %(id)s;
+
+-- name: restore
+update rasid.articles set withdrawn_at = null, withdrawn_reason = null
+where id = any(%(ids)s);
 
 -- name: list
 -- Newest first.

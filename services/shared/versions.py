@@ -1,0 +1,65 @@
+"""Two contents of one article go in; what differs, why, and whether the newer is worse come out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.shared import arabic
+from services.shared.contracts import VersionReason
+
+#: What makes a version: what a reader would call the article.
+FIELDS = ("title", "text", "authors", "language", "published_at")
+#: A text with at most this share of the stored text's words may be a teaser of it ...
+MUCH_SHORTER = 0.6
+#: ... and is, if at least this share of its runs of three words stands in the stored text.
+CONTAINED = 0.9
+#: Where the page newly says that it is paid for, less is needed.
+SHORTER = 0.9
+#: A text that is still as short after this time is what the publisher made of the article.
+ACCEPTED_AFTER = timedelta(hours=24)
+ELLIPSES = ("…", "...")
+
+
+@dataclass(frozen=True, slots=True)
+class Worse:
+    """Why the newer copy is worse; `final` if it is so however often it is seen."""
+
+    detail: str
+    final: bool
+
+
+def changed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Return which of FIELDS differ; a date in another zone is the same date."""
+    return [name for name in FIELDS if old[name] != new[name]]
+
+
+def reason(*, same_bytes: bool, same_extractor: bool) -> VersionReason:
+    """Return what made the new version."""
+    if same_bytes:
+        return "context" if same_extractor else "extractor"
+    return "publisher" if same_extractor else "undetermined"
+
+
+def worse(
+    old_text: str, old_labels: Sequence[str], new_text: str, new_labels: Sequence[str]
+) -> Worse | None:
+    """Return why the new text must not take the place of the old one, or None if it may.
+
+    A teaser, a truncated copy, or what a paywall leaves of an article.
+    """
+    old, new = arabic.tokens(old_text), arabic.tokens(new_text)
+    counts = f"{len(new)} words, the stored text has {len(old)}"
+    if "paywall" in new_labels and "paywall" not in old_labels and len(new) <= len(old) * SHORTER:
+        return Worse(f"behind a paywall now: {counts}", final=True)
+    if len(new) > len(old) * MUCH_SHORTER:
+        return None
+    there, runs = _runs(old), _runs(new)
+    if not runs or len(runs & there) < len(runs) * CONTAINED:
+        return None
+    if new_text.rstrip().endswith(ELLIPSES):
+        return Worse(f"a teaser: {counts}", final=True)
+    return Worse(f"a part of the stored text: {counts}", final=False)
+
+
+def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}

@@ -1,0 +1,168 @@
+"""Articles that are there already: a new version where the content changed, and never a worse one.
+
+Called by `results.save`, inside of its transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from services.shared import versions
+from services.shared.contracts import DecisionStatus, Event
+from services.storage import Connection, queries
+
+ARTICLES = queries("articles")
+SQL = queries("versions")
+#: Withdrawn for these reasons, an article comes back with its page; else a person restores it.
+COMES_BACK = ("not_found", "gone")
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a page whose article was there already."""
+
+    article_id: int
+    status: DecisionStatus
+    detail: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Updates:
+    """The last new row by article id, each page's outcome, and what there is to tell of it."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stored:
+    """An article row as it stands in the store while a chunk is saved."""
+
+    id: int
+    version: int
+    content_sha256: bytes
+    text_sha256: bytes
+    capture_sha256: bytes
+    extractor_version: int
+    observed_at: datetime
+    withdrawn_at: datetime | None
+    withdrawn_reason: str | None
+
+
+def update(tx: Connection, rows: Sequence[Row]) -> Updates:
+    """Make a new version of each article whose content changed.
+
+    A page fetched before the stored one changes nothing: pages may arrive in any order. Neither
+    does a worse copy, until it has lasted (`services.shared.versions`).
+    """
+    updates = Updates()
+    if not rows:
+        return updates
+    with tx.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(
+            ARTICLES.lock_articles, {"keys": [row["normalized_url_sha256"] for row in rows]}
+        )
+        stored = {row.pop("normalized_url_sha256"): _Stored(**row) for row in found}
+    for row in rows:
+        current = stored[row["normalized_url_sha256"]]
+        row["id"] = current.id
+        _restore(tx, row, current, updates)
+        updates.outcomes[str(row["page_id"])] = _update(tx, row, current, updates)
+    return updates
+
+
+def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Outcome:
+    fetched_at = row["fetched_at"]
+    if row["content_sha256"] == current.content_sha256:
+        tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": fetched_at})
+        return Outcome(article_id=current.id, status="unchanged")
+    if isinstance(fetched_at, datetime) and fetched_at < current.observed_at:
+        return Outcome(article_id=current.id, status="outdated")
+    with tx.cursor(row_factory=dict_row) as cursor:
+        old: dict[str, Any] = cursor.execute(SQL.content, {"id": current.id}).fetchone() or {}
+    changed = versions.changed(old, row)
+    if not changed:
+        return Outcome(article_id=current.id, status="unchanged")
+    reason = versions.reason(
+        same_bytes=row["capture_sha256"] == current.capture_sha256,
+        same_extractor=row["extractor_version"] == current.extractor_version,
+    )
+    # Of the same bytes the newer reading is the better one, also where it is shorter.
+    if reason in ("publisher", "undetermined") and "text" in changed:
+        detail = _why_worse(tx, old, row)
+        if detail:
+            return Outcome(article_id=current.id, status="worse", detail=detail)
+    row |= {"version_reason": reason, "version_changed": changed}
+    tx.execute(ARTICLES.supersede, row)
+    tx.execute(ARTICLES.update_article, row)
+    tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": None})
+    if row["text_sha256"] != current.text_sha256:
+        updates.events += _release_text(tx, current)
+    current.version += 1
+    current.content_sha256 = row["content_sha256"]  # type: ignore[assignment]
+    current.text_sha256 = row["text_sha256"]  # type: ignore[assignment]
+    current.capture_sha256 = row["capture_sha256"]  # type: ignore[assignment]
+    current.extractor_version = row["extractor_version"]  # type: ignore[assignment]
+    if isinstance(fetched_at, datetime):
+        current.observed_at = fetched_at
+    updates.rows[current.id] = row
+    updates.events.append(
+        Event(
+            kind="updated",
+            article_id=current.id,
+            version=current.version,
+            detail={"reason": reason, "changed": changed},
+        )
+    )
+    return Outcome(article_id=current.id, status="updated")
+
+
+def _why_worse(tx: Connection, old: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    """Return why this copy is worse than the stored text, or None if it may replace it."""
+    found = versions.worse(old["text"], old["labels"], row["text"], row["labels"])
+    if found is None:
+        return None
+    if found.final:
+        return found.detail
+    observed_at: datetime = row["fetched_at"] or datetime.now(UTC)
+    values = {"id": row["id"], "text_sha256": row["text_sha256"], "observed_at": observed_at}
+    ((first,),) = tx.execute(SQL.seen_worse, values).fetchall()
+    lasting = isinstance(first, datetime) and observed_at - first >= versions.ACCEPTED_AFTER
+    return None if lasting else found.detail
+
+
+def _restore(tx: Connection, row: Row, current: _Stored, updates: Updates) -> None:
+    """An article whose page was gone, and has been fetched since."""
+    fetched_at = row["fetched_at"]
+    if (
+        current.withdrawn_at is not None
+        and current.withdrawn_reason in COMES_BACK
+        and isinstance(fetched_at, datetime)
+        and fetched_at > current.withdrawn_at
+    ):
+        tx.execute(ARTICLES.restore, {"ids": [current.id]})
+        current.withdrawn_at = None
+        updates.events.append(
+            Event(kind="restored", article_id=current.id, version=current.version)
+        )
+
+
+def _release_text(tx: Connection, current: _Stored) -> list[Event]:
+    """Give the article's old text to its oldest copy; return what that changes for copies."""
+    values = {"text_sha256": current.text_sha256, "article_id": current.id}
+    tx.execute(ARTICLES.lock_text, values)
+    return [
+        Event(
+            kind="duplicate_changed",
+            article_id=int(str(copy)),
+            version=int(str(version)),
+            detail={"duplicate_of": owner},
+        )
+        for copy, version, owner in tx.execute(ARTICLES.release_text, values)
+    ]

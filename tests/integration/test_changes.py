@@ -1,0 +1,272 @@
+"""The change feed: each change once, in the order of its article, none skipped, whoever fails."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from services.shared.contracts import CHANGE_KINDS, ChangeKind, Event
+from services.storage import Connection, changes, connect, results
+from services.storage.results import Processed
+from tests.factories import stored
+
+VERSION = 1
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A connection to a migrated database."""
+    with connect(database_url) as opened:
+        yield opened
+
+
+def save(connection: Connection, *items: Processed) -> list[str]:
+    """Save and publish a chunk, and return the statuses."""
+    decisions = results.save(connection, items, VERSION)
+    changes.publish(connection)
+    return [decision.status for decision in decisions]
+
+
+def feed(connection: Connection, columns: str, after: int = 0) -> list[tuple[object, ...]]:
+    """Columns of all changes after a position."""
+    query = f"select {columns} from media.changes({after}, 100000)"
+    return connection.execute(query.encode()).fetchall()
+
+
+def add(connection: Connection, *articles: int, kind: ChangeKind = "updated") -> None:
+    """Write an event for each of these articles."""
+    with connection.transaction():
+        changes.emit(connection, [Event(kind=kind, article_id=article) for article in articles])
+
+
+class TestEvents:
+    def test_life_of_an_article(self, connection: Connection) -> None:
+        """A new article and each new version are told; a page that changes nothing is not."""
+        save(connection, stored("https://a/1", "old", hour=1))
+        save(connection, stored("https://a/1", "old", hour=2))
+        save(connection, stored("https://a/1", "new", hour=3))
+        save(connection, stored("https://a/1", "older", hour=1))
+
+        ((article,),) = connection.execute(b"select id from media.articles").fetchall()
+        assert feed(connection, "position, kind, article_id, version, detail") == [
+            (1, "created", article, 1, None),
+            (2, "updated", article, 2, {"reason": "publisher", "changed": ["text"]}),
+        ]
+
+    def test_copies_hear_of_their_first(self, connection: Connection) -> None:
+        """When the first of a text changes, each copy's new duplicate_of is told."""
+        for name in "abc":
+            save(connection, stored(f"https://{name}/1", "same"))
+        save(connection, stored("https://a/1", "other", hour=2))
+
+        a, b, c = (i for (i,) in connection.execute(b"select id from media.articles order by url"))
+        told = feed(connection, "kind, article_id, detail ->> 'duplicate_of'")
+        assert told[:3] == [("created", a, None), ("created", b, str(a)), ("created", c, str(a))]
+        assert set(told[3:]) == {
+            ("duplicate_changed", b, None),
+            ("duplicate_changed", c, str(b)),
+            ("updated", a, None),
+        }
+
+    def test_article_that_changes_within_a_chunk(self, connection: Connection) -> None:
+        """Created before updated, also where one chunk holds both states."""
+        items = [stored("https://a/1", text, hour=hour) for hour, text in enumerate("ABCD", 1)]
+        save(connection, *items)
+
+        kinds = feed(connection, "kind, version")
+        assert kinds[0] == ("created", 1)
+        assert kinds[1:] == [("updated", n) for n in range(2, len(kinds) + 1)]
+
+    @pytest.mark.parametrize("kind", CHANGE_KINDS)
+    def test_kinds(self, connection: Connection, kind: ChangeKind) -> None:
+        """Every kind of the contract can be stored."""
+        add(connection, 1, kind=kind)
+
+        assert changes.publish(connection) == 1
+        assert feed(connection, "kind") == [(kind,)]
+
+    def test_other_kinds_are_refused(self, connection: Connection) -> None:
+        """A word outside of the closed set is an error at once."""
+        with pytest.raises(psycopg.errors.CheckViolation):
+            add(connection, 1, kind="changed")  # type: ignore[arg-type]
+
+
+class TestPublishing:
+    def test_rolled_back(self, connection: Connection) -> None:
+        """What is rolled back is not told, and leaves no gap."""
+        add(connection, 1)
+        with connection.transaction(force_rollback=True):
+            changes.emit(connection, [Event(kind="updated", article_id=2)])
+        add(connection, 3)
+        changes.publish(connection)
+
+        assert feed(connection, "position, article_id") == [(1, 1), (2, 3)]
+
+    def test_late_commit(self, database_url: str, connection: Connection) -> None:
+        """A transaction held open stops nobody, and its events follow when it commits."""
+        with connect(database_url) as late:
+            with late.transaction():
+                changes.emit(late, [Event(kind="updated", article_id=1)])
+                add(connection, 2, 3)
+                assert changes.publish(connection) == 2
+                assert feed(connection, "position, article_id") == [(1, 2), (2, 3)]
+            assert changes.publish(connection) == 1
+
+        assert feed(connection, "position, article_id", after=2) == [(3, 1)]
+
+    def test_killed_between_commit_and_publication(
+        self, database_url: str, connection: Connection
+    ) -> None:
+        """What one has committed and not published, the next one publishes."""
+        with connect(database_url) as killed:
+            add(killed, 1)
+
+        assert changes.publish(connection) == 1
+
+    def test_nothing_waits_behind_a_publisher(
+        self, database_url: str, connection: Connection
+    ) -> None:
+        """Of those who come while one publishes, the first waits and the others need not.
+
+        The one who waits publishes what all of them have committed.
+        """
+        add(connection, 1)
+        done: list[int] = []
+
+        def publish() -> None:
+            with connect(database_url) as mine:
+                done.append(changes.publish(mine))
+
+        with connect(database_url) as slow:
+            with slow.transaction():
+                assert changes.publish(slow) == 1
+                add(connection, 2)
+                waiter = threading.Thread(target=publish)
+                waiter.start()
+                while not _waiting(connection):
+                    pass
+                add(connection, 3)
+                assert changes.publish(connection) == 0
+            waiter.join()
+
+        assert done == [2]
+        assert feed(connection, "position, article_id") == [(1, 1), (2, 2), (3, 3)]
+
+    def test_publisher_held_open(self, database_url: str, connection: Connection) -> None:
+        """Who waits for a publisher gives up in time, without an error, and leaves no lock."""
+        with connect(database_url) as slow, slow.transaction():
+            add(slow, 1)
+            changes.publish(slow)
+            assert changes.publish(connection) == 0
+            assert _waiting(connection) == 0
+        add(connection, 2)
+        assert changes.publish(connection) == 1
+        assert feed(connection, "position, article_id") == [(1, 1), (2, 2)]
+
+    def test_snapshot_that_is_too_old(self, connection: Connection) -> None:
+        """In a transaction that would not see what others publish it is refused."""
+        connection.execute(b"begin isolation level repeatable read")
+        with pytest.raises(psycopg.errors.InvalidTransactionState):
+            changes.publish(connection)
+        connection.execute(b"rollback")
+
+    def test_many_at_once(self, connection: Connection) -> None:
+        """More than one publication takes come all the same, in order, and old ids are settled."""
+        for _ in range(3):
+            add(connection, *range(8_000))
+            assert changes.publish(connection) == 8_000
+        add(connection, *range(25_000))
+        assert changes.publish(connection) == 25_000
+
+        assert feed(connection, "count(*), min(position), max(position)") == [(49_000, 1, 49_000)]
+        ((settled,),) = connection.execute(b"select settled_id from rasid.change_feed").fetchall()
+        assert int(str(settled)) >= 8_000
+
+    def test_held_open_beyond_a_mark(self, database_url: str, connection: Connection) -> None:
+        """Ids are not settled while a transaction that may have taken one still runs."""
+        with connect(database_url) as late:
+            with late.transaction():
+                changes.emit(late, [Event(kind="updated", article_id=-1)])
+                for _ in range(4):
+                    add(connection, *range(2_000))
+                    changes.publish(connection)
+            for _ in range(2):
+                add(connection, *range(2_000))
+                changes.publish(connection)
+
+        assert feed(connection, "count(*), max(position)") == [(12_001, 12_001)]
+        assert feed(connection, "count(*) filter (where article_id = -1)") == [(1,)]
+
+    @pytest.mark.parametrize("mark_xid", ["1", "9000000000"])
+    def test_copied_without_its_sequence(self, connection: Connection, mark_xid: str) -> None:
+        """On another server, where transactions and ids are numbered anew, nothing is skipped."""
+        add(connection, 1, 2, 3)
+        changes.publish(connection)
+        connection.execute(
+            b"update rasid.change_feed set settled_id = 5000, mark_id = 6000, mark_xid = %s",
+            [mark_xid],
+        )
+        for article in range(4, 8):
+            add(connection, article)
+            changes.publish(connection)
+
+        assert feed(connection, "position, article_id") == [(n, n) for n in range(1, 8)]
+
+
+class TestCursors:
+    def test_refused(self, connection: Connection) -> None:
+        """A cursor ahead of the feed, or older than what is kept, is an error of its own."""
+        add(connection, *range(1, 11))
+        changes.publish(connection)
+        assert feed(connection, "position", after=10) == []
+        with pytest.raises(psycopg.DatabaseError) as ahead:
+            feed(connection, "position", after=11)
+        assert ahead.value.sqlstate == "RC001"
+
+        connection.execute(b"select rasid.prune_changes(now() + interval '1 hour', 4)")
+
+        assert [p for (p,) in feed(connection, "position", after=4)] == list(range(5, 11))
+        for cursor in (0, 3):
+            with pytest.raises(psycopg.DatabaseError, match="begins after position 4") as old:
+                feed(connection, "position", after=cursor)
+            assert old.value.sqlstate == "RC002"
+
+    def test_prune_by_age(self, connection: Connection) -> None:
+        """What is older goes, the newest change stays always, and positions go on."""
+        add(connection, 1, 2)
+        changes.publish(connection)
+        ((before,),) = connection.execute(b"select clock_timestamp()").fetchall()
+        add(connection, 3, 4)
+        changes.publish(connection)
+        prune = b"select rasid.prune_changes(%s)"
+
+        assert connection.execute(prune, [before]).fetchone() == (2,)
+        assert connection.execute(prune, [before]).fetchone() == (0,)
+        later = before + timedelta(days=1)  # type: ignore[operator]
+        assert connection.execute(prune, [later]).fetchone() == (1,)
+        assert feed(connection, "position, article_id", after=3) == [(4, 4)]
+        add(connection, 5)
+        changes.publish(connection)
+        assert feed(connection, "position", after=4) == [(5,)]
+
+    def test_role_of_consumers(self, connection: Connection) -> None:
+        """rasid_reader reads the feed, and may neither write nor publish."""
+        add(connection, 1)
+        changes.publish(connection)
+        connection.execute(b"set role rasid_reader")
+
+        assert feed(connection, "position") == [(1,)]
+        for statement in (b"select rasid.publish_changes()", b"select * from rasid.outbox"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def _waiting(connection: Connection) -> int:
+    """How many publishers wait for their turn."""
+    ((count,),) = connection.execute(
+        b"select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        b" and database = (select oid from pg_database where datname = current_database())"
+    ).fetchall()
+    return int(str(count))
