@@ -7,6 +7,9 @@ characters go, what tells words apart stays.
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import accumulate
 
 #: A change to anything below changes stored fingerprints: count up, and recompute them.
 VERSION = 1
@@ -58,11 +61,14 @@ _STEMS = (
     ("مسيول", "مسوول"),
 )
 
+#: All alphabets, and the invisible tags.
+_CODES = (*range(0x20000), *range(0xE0000, 0xE1000))
+
 
 def _table() -> dict[int, int | str | None]:
     # Every character of the alphabets is in the table: a look-up that fails costs ten times more.
     table: dict[int, int | str | None] = {code: code for code in range(0x3000)}
-    for code in (*range(0x20000), *range(0xE0000, 0xE1000)):
+    for code in _CODES:
         category = unicodedata.category(chr(code))
         if category == "Nd":
             table[code] = str(unicodedata.digit(chr(code)))
@@ -106,4 +112,75 @@ def normalize(text: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """Return the words of `text` in order, normalised; a CJK or Thai character is a word."""
-    return _TOKEN.findall(normalize(text))
+    return split(normalize(text))
+
+
+def split(normal: str) -> list[str]:
+    """Return the words of a text that is normalised already."""
+    return _TOKEN.findall(normal)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a text as `tokens` returns them, and where each stands in the text.
+
+    `text[starts[i]:ends[i]]` is word i as it is written, marks and tatweel included. A character
+    that stands for several words (ﷺ) is the place of each of them.
+    """
+
+    tokens: list[str]
+    starts: list[int]
+    ends: list[int]
+
+
+def words(text: str) -> Words:
+    """Return the words of `text` with their places; slower than `tokens` alone."""
+    pieces = _pieces().findall(text)
+    folded = list(map(_fold_piece, pieces))
+    ends = list(accumulate(map(len, pieces)))
+    joined = "".join(folded)
+    # For each character of `joined`, the piece it came from.
+    owners = [number for number, piece in enumerate(folded) for _ in piece]
+    if separators := {match.start() for match in _IN_NUMBER.finditer(joined)}:
+        joined = "".join(c for i, c in enumerate(joined) if i not in separators)
+        owners = [owner for i, owner in enumerate(owners) if i not in separators]
+    found = Words([], [], [])
+    for match in _TOKEN.finditer(joined):
+        first, last = owners[match.start()], owners[match.end() - 1]
+        found.tokens.append(_stem(match.group()))
+        found.starts.append(ends[first] - len(pieces[first]))
+        found.ends.append(ends[last])
+    return found
+
+
+@cache
+def _pieces() -> re.Pattern[str]:
+    """Return what matches a character and all after it that are not normalised apart from it.
+
+    Those are signs that are reordered or skipped, and what composes with a character before it. So
+    a text normalised is its pieces normalised, one after the other.
+    """
+    composing = {*map(chr, range(0x1161, 0x1176)), *map(chr, range(0x11A8, 0x11C3))}
+    for code in _CODES:
+        parts = unicodedata.decomposition(chr(code)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):  # noqa: PLR2004 - a pair
+            composing.add(chr(int(parts[1], 16)))
+    attached = []
+    for char in map(chr, _CODES):
+        decomposed = unicodedata.normalize("NFKD", char)
+        folded = decomposed.casefold().translate(_FOLD)
+        if not folded or unicodedata.combining(decomposed[0]) or folded[0] in composing:
+            attached.append(char)
+    return re.compile(f"(?s:.)[{re.escape(''.join(attached))}]*")
+
+
+@lru_cache(1 << 14)
+def _fold_piece(piece: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", piece).casefold()
+    return unicodedata.normalize("NFC", decomposed.translate(_FOLD))
+
+
+def _stem(word: str) -> str:
+    for variant, usual in _STEMS:
+        word = word.replace(variant, usual)
+    return word

@@ -1,7 +1,7 @@
 """Promises of services.shared.arabic and worker.fingerprint."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.shared import arabic
@@ -71,3 +71,33 @@ def test_arabic_normalization_is_idempotent(text: str) -> None:
     """Folding one stem never leaves another to be folded."""
     once = arabic.normalize(text)
     assert arabic.normalize(once) == once
+
+
+AWKWARD = (
+    "ab امريكأإىةﷺ١٢12.,٬ \u064b\u0640\u200c\u200d«»\u0345\u0301"
+    "\u3099かガｶﾞ한\u1112\u1161\u11a8äﬁß¨\u0308"
+)
+any_text = st.text(st.one_of(st.sampled_from(AWKWARD), st.characters()))
+
+
+@settings(max_examples=500)
+@given(any_text)
+def test_words_are_tokens_with_their_places(text: str) -> None:
+    """Each word stands where it is said to, however its letters are normalised."""
+    words = arabic.words(text)
+
+    assert words.tokens == arabic.tokens(text)
+    for token, start, end in zip(words.tokens, words.starts, words.ends, strict=True):
+        assert token in arabic.tokens(text[start:end])
+    assert words.starts == sorted(words.starts)
+    assert words.ends == sorted(words.ends)
+
+
+def test_places_are_those_of_the_word_as_written() -> None:
+    """Marks and tatweel belong to the word; punctuation and spaces do not."""
+    text = "«قـال» مُحَمَّدٌ، 1,5% ﷺ"
+    words = arabic.words(text)
+
+    written = [text[a:b] for a, b in zip(words.starts, words.ends, strict=True)]
+    assert written == ["قـال", "مُحَمَّدٌ", "1,5", "ﷺ", "ﷺ", "ﷺ", "ﷺ"]
+    assert words.tokens == ["قال", "محمد", "15", "صلي", "الله", "عليه", "وسلم"]
