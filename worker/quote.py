@@ -30,8 +30,10 @@ MAX_GAP = 3  # words that may differ between two runs of one passage
 MAX_TOKENS = 20_000
 #: A run that stands more often in one text says nothing about where it comes from.
 MAX_REPEATS = 8
-#: So many numbers that differ within shared passages make two reports of one template.
+#: Where so many numbers differ within passages, one in so many words at least, two reports are
+#: made from one template.
 TEMPLATE_NUMBERS = 3
+TEMPLATE_WORDS = 50
 #: Two texts that share so much of the longer one are copies, which stories tell of.
 COPY_SHARE = 0.5
 
@@ -122,18 +124,17 @@ def shared(one: Words, other: Words) -> list[Passage]:
         mirrored = [passage.mirrored() for passage in shared(other, one)]
         return sorted(mirrored, key=lambda passage: passage.one)
     ours, theirs = one.tokens[:MAX_TOKENS], other.tokens[:MAX_TOKENS]
-    chains = _chains(_blocks(_masked(ours), _masked(theirs)))
+    passages = _apart(_chains(_blocks(_masked(ours), _masked(theirs))))
     differing = sum(
         ours[block.one + i] != theirs[block.other + i]
-        for blocks in chains
-        for block in blocks
+        for passage in passages
+        for block in passage.blocks
         for i in range(block.length)
     )
-    passages = _apart([Passage(tuple(blocks)) for blocks in chains])
     in_common = sum(passage.tokens_count for passage in passages)
-    if differing >= TEMPLATE_NUMBERS or in_common >= COPY_SHARE * max(len(ours), len(theirs)):
-        return []
-    return passages
+    template = differing >= max(TEMPLATE_NUMBERS, in_common / TEMPLATE_WORDS)
+    copies = in_common >= COPY_SHARE * max(len(ours), len(theirs))
+    return [] if template or copies else passages
 
 
 def place(words: Words, first: int, end: int) -> tuple[int, int]:
@@ -207,7 +208,7 @@ def _same(ours: Sequence[str], theirs: Sequence[str], i: int, j: int) -> int:
     return next((n for n in range(most) if ours[i + n] != theirs[j + n]), most)
 
 
-def _chains(blocks: Sequence[Block]) -> list[list[Block]]:
+def _chains(blocks: Sequence[Block]) -> list[Passage]:
     """Put blocks that follow each other closely in both texts together."""
     chains: list[list[Block]] = []
     for block in blocks:
@@ -219,7 +220,8 @@ def _chains(blocks: Sequence[Block]) -> list[list[Block]]:
                 break
         else:
             chains.append([block])
-    return [chain for chain in chains if sum(block.length for block in chain) >= MIN_TOKENS]
+    passages = [Passage(tuple(chain)) for chain in chains]
+    return [passage for passage in passages if passage.tokens_count >= MIN_TOKENS]
 
 
 def _apart(passages: Sequence[Passage]) -> list[Passage]:
