@@ -26,6 +26,7 @@ MODULES = {
     "demo": "run",
     "test": "run",
     "articles": "articles",
+    "follow": "follow",
     "status": "status",
     "trace": "trace",
     "dead-letters": "dead_letters",
