@@ -27,6 +27,7 @@ MODULES = {
     "test": "run",
     "articles": "articles",
     "follow": "follow",
+    "export": "export",
     "status": "status",
     "trace": "trace",
     "dead-letters": "dead_letters",

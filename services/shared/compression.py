@@ -16,6 +16,11 @@ def compress(data: bytes) -> bytes:
     return zstd.compress(data, LEVEL)
 
 
+def compressor() -> "zstd.ZstdCompressor":
+    """Return what makes one zstd frame of data that comes piece by piece."""
+    return zstd.ZstdCompressor(level=LEVEL)
+
+
 def decompress(data: bytes) -> bytes:
     """Return what `compress` was given.
 

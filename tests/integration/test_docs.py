@@ -132,4 +132,5 @@ def test_examples_run(filled: str, tmp_path: Path, language: str, program: str) 
         check=False,
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
