@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
@@ -70,3 +71,39 @@ def test_dates_in_lists_of_other_articles_are_never_taken(below: list[tuple[str,
         for tag, name in (("div", "related-posts"), ("ol", "comments"), ("nav", "menu"))
     )
     assert _read("", f"<h1>{TITLE}</h1>{body}") == published.Dates()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "<div><p>Last updated:</p><div><time datetime=2025-03-02>2 March 2025</time></div></div>",
+        "<div class=field--name-changed><time datetime=2025-03-02>2 March 2025</time></div>",
+        "<p class=post__updatedAt>2 March 2025</p>",
+        "<div class=post-date__modified-date><span>2 March 2025</span></div>",
+    ],
+)
+def test_what_only_a_box_calls_an_update_is_no_publication(shown: str) -> None:
+    """A label in the box before, or the class of the box around, says what a date is."""
+    found = _read("", f"<h1>{TITLE}</h1>{shown}<p>The bridge is open.</p>")
+    assert found.published is None
+    assert found.modified is not None
+    assert found.modified.instant.at.date().isoformat() == "2025-03-02"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "<p class='entry-date published updated'>2 March 2025</p>",
+        "<div><p>Reviewed by Mira Aalto</p><div><p>2 March 2025</p></div></div>",
+    ],
+)
+def test_a_date_beside_such_words_is_a_publication(shown: str) -> None:
+    """What is called published as well, or stands after another line, stays the publication."""
+    found = _read("", f"<h1>{TITLE}</h1>{shown}<p>The bridge is open.</p>")
+    assert found.published is not None
+
+
+def test_how_long_something_went_on_is_no_date_of_the_page() -> None:
+    """Two days with a dash between them are a span."""
+    found = _read("", f"<p>Date: 2025-03-02 - 2025-03-07</p><h1>{TITLE}</h1>")
+    assert found.published is None

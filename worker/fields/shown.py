@@ -42,7 +42,7 @@ class Shown:
 
 
 _WORDS = re.compile(
-    r"(?P<modified>\b(?:last\s+)?(?:updat|modifi|revis|edited|amended|reviewed\b)\w*"
+    r"(?P<modified>\b(?:last\s+)?(?:updat|modifi|revis|edited|amended|changed\b|reviewed\b)\w*"
     r"|\b(?:aktualis|geändert|bearbeitet|stand:|mis(?:e)?\s+à\s+jour|actualiz|aggiornat|güncell"
     r"|bijgewerkt|uppdatera|oppdater|opdater|päivitet|zaktualiz|frissít|обновл|изменен|оновлен)\w*"
     r"|تحديث|عدل|تعديل|به‌?روز|ویرایش|更新|עודכן|עדכון)"
@@ -57,6 +57,8 @@ _MARKED = re.compile(
 )
 _DIGIT = re.compile(r"\d")
 _FOUR_DIGITS = re.compile(r"\d{4}")
+#: From one day to another: how long something went on.
+_SPAN = re.compile(r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?\s*(?:[-–—]|to)\s*(?:19|20)\d\d[-/.]\d")
 _MAX_TEXT, _MAX_CHILDREN, _MAX_BEFORE = 120, 8, 40
 _NEAR_AFTER, _NEAR_BEFORE, _FAR, _UNMARKED = 60, 25, 100, 10
 _MAX_CANDIDATES, _MAX_LIKELY = 40, 200
@@ -147,12 +149,13 @@ def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
     """Yield each date in the element as it is written, with what it is called."""
     text = short(element)
     machine = element.get("datetime") if element.tag == "time" else None
-    label = f"{_before(element)} {element.get('class', '')} {element.get('itemprop', '')}"
+    classes = _apart(f"{element.get('class', '')} {_box(element).get('class', '')}")
+    label = f"{_before(element)} {classes} {element.get('itemprop', '')}"
     if machine and dates.parse(machine):
         yield _kind(f"{label} {text}"), machine
         return
     # What a date with a colon after it heads is not the article.
-    if _FOUR_DIGITS.search(text) and not text.endswith(":"):
+    if _FOUR_DIGITS.search(text) and not text.endswith(":") and not _SPAN.search(text):
         yield from _labelled(text, _kind(label))
 
 
@@ -191,11 +194,28 @@ def _labels(element: HtmlElement) -> str:
     return own if parent is None else f"{own} {parent.get('class', '')} {parent.get('id', '')}"
 
 
+def _box(element: HtmlElement) -> HtmlElement:
+    """Return the box that holds this element alone, else the element itself."""
+    parent = element.getparent()
+    if parent is None or len(parent) > 1 or squeeze(parent.text) or squeeze(element.tail):
+        return element
+    return parent
+
+
+def _apart(names: str) -> str:
+    """Return the words of classes: "field--name-changed", "post__updatedAt"."""
+    return " ".join(re.findall("[a-z]+|[A-Z][a-z]+", names))
+
+
 def _before(element: HtmlElement) -> str:
     """Return the words just before an element ("Last updated:"), after any number there."""
     previous, parent = element.getprevious(), element.getparent()
     if previous is not None:
         words = f"{short(previous)} {previous.tail or ''}"
+    elif parent is not None and _box(element) is parent:
+        before = parent.getprevious()
+        words = "" if before is None else squeeze(f"{short(before)} {before.tail or ''}")
+        words = words if words.endswith(":") else ""
     else:
         words = (parent.text or "") if parent is not None else ""
     return re.split(r"\d", words[-_MAX_BEFORE:])[-1]
