@@ -78,3 +78,36 @@ def test_a_little_more_is_not_taken() -> None:
     text = "The town held a meeting about the wall and found no answer that pleased everyone. " * 40
     taken = [text.strip()]
     assert completed(f"<main>{HEAD}<p>{text}</p>{BOXES}</main>", taken) == taken
+
+
+STEPS = [
+    f"Step {n}: the harbour crew lowers gate {n} by hand, and somebody calls out its mark."
+    for n in range(1, 6)
+]
+
+
+def page_of(lines: list[str]) -> str:
+    """Return a body with these lines, one a paragraph."""
+    return f"<main>{HEAD}{''.join(f'<p>{line}</p>' for line in lines)}</main>"
+
+
+def test_what_stands_between_the_taken_lines_is_put_in_its_place() -> None:
+    """Lines missed in the midst of the body come back in the order of the page, nothing else."""
+    first, second = list(SECTIONS.values())[:2]
+    whole = [LEAD, first, *STEPS[:4], second]
+    assert completed(page_of(whole), [LEAD, first, second]) == whole
+
+
+def test_a_line_beyond_the_last_that_was_taken_stays_out() -> None:
+    """A box below the body is no gap in it, though both other opinions have it."""
+    first, second = list(SECTIONS.values())[:2]
+    taken = [LEAD, first, second]
+    assert completed(page_of([*taken, STEPS[0], STEPS[1]]), taken) == taken
+
+
+def test_teasers_between_the_paragraphs_stay_out() -> None:
+    """Headlines of other articles between two paragraphs were not missed."""
+    first, second = list(SECTIONS.values())[:2]
+    teasers = "".join(f"<li><h3><a href=/{n}>{line}</a></h3></li>" for n, line in enumerate(STEPS))
+    body = f"<main>{HEAD}<p>{first}</p><ul>{teasers}</ul><p>{second}</p></main>"
+    assert completed(body, [LEAD, first, second]) == [LEAD, first, second]

@@ -4,6 +4,7 @@ The only module that calls trafilatura. What it takes too much, `clean` cuts by 
 Headings are marked as in an article's text, and the zero-width non-joiner stays.
 """
 
+import re
 from collections.abc import Iterable
 from copy import copy
 
@@ -24,6 +25,7 @@ _ONE_LINE = 600
 # mark headings in plain text: both travel through it as printable characters that no page has.
 _ZWNJ, _ZWNJ_MARK = "\u200c", "\u2040"
 _CHROME = ("nav", "footer", "aside", "menu", "select", "button", "iframe", "noscript", "picture")
+_MAY_HAVE_ZWNJ = re.compile("\u200c|&(?:zwnj|#0*8204|#x0*200c)", re.IGNORECASE)
 _HEADING_MARK = "\u2058"
 
 
@@ -35,7 +37,7 @@ def lines(page: Page, markup: str, description: str | None = None) -> list[str]:
     root = page.root
     tree.drop_unseen(root)
     tree.open_layout_tables(root)
-    _mark(root)
+    _mark(root, markup)
     taken = missed.complete(root, page.around, markup, _whole(root))
     return [_unmark(line) for line in lead.with_lead(root, page.headline, description, taken)]
 
@@ -82,9 +84,11 @@ def _paragraphs_in(line: str, root: HtmlElement) -> list[str]:
     return [text for text in said if text and text in line] or [line]
 
 
-def _mark(root: HtmlElement) -> None:
+def _mark(root: HtmlElement, markup: str) -> None:
     for element in root.iter("h2", "h3", "h4", "h5", "h6"):
         element.text = f"{_HEADING_MARK} {element.text or ''}"
+    if not _MAY_HAVE_ZWNJ.search(markup):
+        return
     for element in root.iter():
         if element.text and _ZWNJ in element.text:
             element.text = element.text.replace(_ZWNJ, _ZWNJ_MARK)

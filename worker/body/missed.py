@@ -2,8 +2,9 @@
 
 A body may stand in a container for each of its sections, and an extractor take only some of them.
 Two others are asked: the blocks of prose that stand neither in lists of other articles nor in the
-page's chrome, and a second extractor. What both have, and the lines lack, was missed; it is taken
-where it makes the text much longer, for a little more may as well be a comment or a box.
+page's chrome, and a second extractor. What both have, and the lines lack, was missed. It is taken
+where it stands between lines that were; elsewhere only where it makes the text much longer, for a
+little more may as well be a comment or a box.
 """
 
 import re
@@ -34,6 +35,12 @@ _MOSTLY_LINKS = 0.5
 #: What was missed must be this much against what was taken before anyone else is asked.
 _MIN_MISSED, _SHARE_MISSED = 250, 0.12
 _MUCH_LONGER, _HELD = 1.4, 0.8
+#: What was missed between two lines that were taken is the article's own, unless it is little.
+_MIN_GAP, _SHARE_GAP, _MIN_LINE = 150, 0.02, 25
+#: So much between lines that were taken is the article's, whoever else took it or not.
+_MOST_MISSED = 1.5
+#: How many lines on a short one is looked for: the same few words may stand anywhere.
+_NEXT = 5
 #: Hardly any text, and the second extractor finds an article's: it stands in no known block.
 _HARDLY_ANY, _MANY_TIMES = 600, 10
 
@@ -56,31 +63,81 @@ def complete(
     `around` holds the headline, and so is the article's whatever it is called.
     """
     length = sum(map(len, taken))
-    missed = _missed(root, around, taken)
-    is_missed = _is_much(missed, length)
-    if not is_missed and length >= _HARDLY_ANY:
+    missed, between = _missed(root, around, taken)
+    is_missed, has_gap = _is_much(missed, length), _is_gap(between, length)
+    if not is_missed and not has_gap and length >= _HARDLY_ANY:
         return taken
     second = _second_opinion(markup)
     if length < _HARDLY_ANY and _prose_length(root, second) >= _MANY_TIMES * length:
         return second
     confirmed = "".join(map(titles.loose, second))
-    is_missed = is_missed and _is_much([said for said in missed if said in confirmed], length)
-    return _longer(root, around, confirmed, taken) if is_missed else taken
+    if is_missed and _is_much([said for said in missed if said in confirmed], length):
+        longer = _longer(root, around, confirmed, taken)
+        if longer is not taken:
+            return longer
+    if sum(map(len, between)) >= _MOST_MISSED * length:
+        confirmed = "".join([confirmed, *between])  # the second extractor took a part as well
+    is_gap = _is_gap([said for said in between if said in confirmed], length)
+    return _filled(root, around, confirmed, taken) if is_gap else taken
 
 
-def _missed(root: HtmlElement, around: set[HtmlElement], taken: list[str]) -> list[str]:
-    """Return the letters of the prose that was not taken."""
+def _missed(
+    root: HtmlElement, around: set[HtmlElement], taken: list[str]
+) -> tuple[list[str], list[str]]:
+    """Return the letters of the prose that was not taken, and of all between what was."""
     lines = {line.removeprefix("- ") for line in taken}
     away = dict.fromkeys(around, False)
-    # What was taken as it stands is most of a page, and soon told.
-    others = (block for block in _blocks(root, _MIN_PROSE) if block.text not in lines)
-    prose = [block.text for block in others if block.is_prose and _is_own(block, away)]
-    known = "".join(map(titles.loose, taken)) if prose else ""
-    return [said for said in map(titles.loose, prose) if said not in known]
+    missed: list[str] = []
+    between: list[_Block] = []
+    waiting: list[_Block] = []
+    begun = False
+    for block in _blocks(root, _MIN_LINE):
+        # What was taken as it stands is most of a page, and soon told.
+        if block.text in lines:
+            if begun:
+                between += [b for b in waiting if _is_own(b, away)]
+            waiting, begun = [], begun or block.is_prose
+        else:
+            waiting += [block] if begun else []
+            if block.is_prose and _is_own(block, away):
+                missed.append(titles.loose(block.text))
+    known = "".join(map(titles.loose, taken)) if missed or between else ""
+    others = (titles.loose(block.text) for block in between)
+    return [said for said in missed if said not in known], [s for s in others if s not in known]
 
 
 def _is_much(missed: list[str], length: int) -> bool:
     return sum(map(len, missed)) >= max(_MIN_MISSED, _SHARE_MISSED * length)
+
+
+def _is_gap(between: list[str], length: int) -> bool:
+    return sum(map(len, between)) >= max(_MIN_GAP, _SHARE_GAP * length)
+
+
+def _filled(
+    root: HtmlElement, around: set[HtmlElement], confirmed: str, taken: list[str]
+) -> list[str]:
+    """Return the lines with what stands between them and both other opinions have."""
+    letters = list(map(titles.loose, taken))
+    known, teasers = "".join(letters), kinds.teasers(root)
+    prose = {said: at for at, said in enumerate(letters) if len(said) >= _MIN_PROSE}
+    added: dict[int, list[str]] = {}
+    waiting: list[str] = []
+    seen: set[str] = set()
+    away = dict.fromkeys(around, False)
+    place = -1
+    for block in (block for block in _blocks(root, 1) if _is_own(block, away)):
+        said = titles.loose(block.text)
+        near = letters[place + 1 : place + 1 + _NEXT] if place >= 0 else []
+        at = place + 1 + near.index(said) if said in near else prose.get(said, -1)
+        if at > place:
+            if place >= 0:
+                added[place] = waiting
+            place, waiting = at, []
+        elif said not in known and said not in seen and said in confirmed and said not in teasers:
+            waiting.append(block.text)
+            seen.add(said)
+    return [line for at, own in enumerate(taken) for line in (own, *added.get(at, ()))]
 
 
 def _second_opinion(markup: str) -> list[str]:
