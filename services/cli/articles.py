@@ -1,5 +1,6 @@
 """`rasid articles`: what has been stored, as a table, as JSON lines, or one with its text."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -8,8 +9,11 @@ from typer.core import TyperGroup
 from services.cli import tables
 from services.cli.app import Json, Limit, app, output, print_json, settings_of
 from services.cli.session import servers
-from services.shared.errors import RasidError
-from services.storage import articles, connect
+from services.shared import urls
+from services.shared.contracts import WITHDRAWN_REASONS
+from services.shared.errors import InvalidUrl, RasidError
+from services.storage import Connection, articles, changes, connect, withdrawals
+from services.storage.withdrawals import Found
 
 
 class ArticlesGroup(TyperGroup):
@@ -27,6 +31,8 @@ app.add_typer(articles_app, name="articles")
 
 Source = Annotated[str | None, typer.Option(help="Only articles of this source.")]
 Language = Annotated[str | None, typer.Option(help="Only this language, such as ar.")]
+Targets = Annotated[list[str], typer.Argument(metavar="ID|URL...")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which, and change nothing.")]
 Distinct = Annotated[bool, typer.Option("--distinct", help="Leave out exact duplicates.")]
 
 
@@ -101,3 +107,78 @@ def articles_show(context: typer.Context, article_id: int, as_json: Json = False
         print_json(row)
     else:
         tables.print_article(output(), row)
+
+
+@articles_app.command("withdraw")
+def articles_withdraw(
+    context: typer.Context,
+    targets: Targets,
+    reason: Annotated[str, typer.Option(help=f"One of {', '.join(WITHDRAWN_REASONS)}.")],
+    dry_run: DryRun = False,
+) -> None:
+    """Mark articles as withdrawn: they keep their text, and consumers are told.
+
+    The crawler does it by itself where an article's page answers 404 or 410.
+
+    \b
+    Examples:
+      rasid articles withdraw 3 --reason retracted --dry-run
+      rasid articles withdraw https://example.org/news/1 --reason legal
+    """
+    chosen = next((word for word in WITHDRAWN_REASONS if word == reason), None)
+    if chosen is None:
+        raise RasidError(f"--reason is one of {', '.join(WITHDRAWN_REASONS)}, not {reason!r}")
+    with (
+        servers(settings_of(context), redis=False) as session,
+        connect(session.database_url) as connection,
+    ):
+        found = [a for a in _targets(connection, targets) if a.withdrawn_at is None]
+        if not dry_run:
+            withdrawals.withdraw(connection, [article.id for article in found], chosen)
+            changes.publish(connection)
+    _tell("withdrawn", found, dry_run=dry_run)
+
+
+@articles_app.command("restore")
+def articles_restore(context: typer.Context, targets: Targets, dry_run: DryRun = False) -> None:
+    """Undo a withdrawal; consumers are told.
+
+    \b
+    Example:
+      rasid articles restore 3
+    """
+    with (
+        servers(settings_of(context), redis=False) as session,
+        connect(session.database_url) as connection,
+    ):
+        found = [a for a in _targets(connection, targets) if a.withdrawn_at is not None]
+        if not dry_run:
+            withdrawals.restore(connection, [article.id for article in found])
+            changes.publish(connection)
+    _tell("restored", found, dry_run=dry_run)
+
+
+def _targets(connection: Connection, targets: Sequence[str]) -> list[Found]:
+    """Return the articles meant; each must be there."""
+    found: dict[int, Found] = {}
+    for target in targets:
+        ids, keys = [], []
+        if target.isdigit():
+            ids.append(int(target))
+        else:
+            try:
+                keys.append(target if target.startswith("urn:") else urls.key(target))
+            except InvalidUrl:
+                raise RasidError(f"{target!r} is neither an id nor an address") from None
+        rows = withdrawals.find(connection, ids, keys)
+        if not rows:
+            raise RasidError(f"no article {target}: `rasid articles` lists them")
+        found |= {article.id: article for article in rows}
+    return list(found.values())
+
+
+def _tell(what: str, found: Sequence[Found], *, dry_run: bool) -> None:
+    for article in found:
+        output().print(f"{article.id}  {tables.isolated(article.title or article.url)}")
+    told = f"would be {what}" if dry_run else what
+    output().print(f"{len(found)} articles {told}.")

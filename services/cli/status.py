@@ -1,6 +1,7 @@
 """`rasid status`: is everything well?"""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 
 import typer
 
@@ -13,6 +14,9 @@ from services.shared.settings import MIB, Settings
 from services.storage import connect
 from services.storage import status as store_status
 from services.storage.status import Status
+
+#: A change waits a second at most; only a publication that somebody holds open makes it longer.
+UNPUBLISHED_S = 30.0
 
 
 @dataclass(slots=True)
@@ -71,10 +75,19 @@ def _store_problems(store: Status) -> list[str]:
         f"newest {found.pages} pages: compare `rasid explain URL` with rules in sources.yaml"
         for found in store.missed_rules
     ]
+    if (age := _age_s(store.change_feed.oldest_unpublished_at)) > UNPUBLISHED_S:
+        problems.append(
+            f"{store.change_feed.unpublished} changes wait to be published, the oldest since "
+            f"{age:.0f} s: does `rasid reconcile` run?"
+        )
     if store.dead_letters:
         count = sum(store.dead_letters.values())
         problems.append(f"{count} dead letters: see `rasid dead-letters list`")
     return problems
+
+
+def _age_s(since: datetime | None) -> float:
+    return (datetime.now(UTC) - since).total_seconds() if since else 0.0
 
 
 def _as_json(health: Health) -> dict[str, object]:
@@ -90,6 +103,7 @@ def _as_json(health: Health) -> dict[str, object]:
         "feeds": store and store.feeds,
         "dead_letters": store and store.dead_letters,
         "refusals": store and store.refusals,
+        "change_feed": store and asdict(store.change_feed),
         "queue": depth and depth.pages,
         "oldest_age_s": depth and round(depth.oldest_age_s, 1),
         "queue_bytes": depth and depth.used_bytes,
@@ -126,6 +140,11 @@ def _print_store(store: Status) -> None:
     console.print(
         f"Articles: {store.articles} ({store.duplicates} exact duplicates), newest {newest}; "
         f"feeds: {store.feeds}"
+    )
+    feed = store.change_feed
+    console.print(
+        f"Change feed: at position {feed.last_position}; {feed.unpublished} changes not published "
+        f"yet, the oldest since {_age_s(feed.oldest_unpublished_at):.0f} s"
     )
     for title, rows in (("result", store.outcomes), ("link", store.links)):
         if rows:

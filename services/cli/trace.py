@@ -69,4 +69,9 @@ def _print_trace(url: str, found: trace.Trace) -> None:
             f"{article['characters']} characters"
             + (f", exact duplicate of {twin} ({article['duplicate_of_url']})" if twin else "")
         )
+        if article["withdrawn_at"]:
+            console.print(
+                f"    withdrawn ({article['withdrawn_reason']}) "
+                f"at {article['withdrawn_at']:%Y-%m-%d %H:%M:%S} UTC"
+            )
         console.print(f"    {tables.isolated(str(article['title'] or '-'))}")

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from services.shared.contracts import Event
 from services.storage import Connection, queries, transient_errors
@@ -12,16 +10,6 @@ from services.storage.text import storable
 SQL = queries("changes")
 #: Events that one publication takes; it holds the lock for well below a second.
 MOST_EVENTS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """From where to where the change feed reaches, and what waits to be published."""
-
-    first_cursor: int
-    last_position: int
-    unpublished: int
-    oldest_unpublished_at: datetime | None
 
 
 def emit(tx: Connection, events: Sequence[Event]) -> None:

@@ -8,7 +8,7 @@ from psycopg.rows import class_row, dict_row
 
 from services.shared import urls
 from services.shared.frontier import DueLink, LinkOutcome, ListedLink
-from services.storage import Connection, queries
+from services.storage import Connection, queries, withdrawals
 
 SQL = queries("links")
 
@@ -81,7 +81,7 @@ def give_back(tx: Connection, ids: Sequence[int]) -> None:
 
 
 def end(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
-    """Write down what became of links."""
+    """Write down what became of links; an article whose page is gone is withdrawn."""
     with tx.cursor() as cursor:
         cursor.executemany(
             SQL.end,
@@ -98,6 +98,7 @@ def end(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
                 for outcome in sorted(outcomes, key=lambda outcome: outcome.link_id)
             ],
         )
+    withdrawals.links_ended(tx, outcomes)
 
 
 def trace(tx: Connection, url: str) -> Mapping[str, object] | None:

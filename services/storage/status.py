@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.rows import class_row
+
 from services.storage import Connection, queries, transient_errors
 
 SQL = queries("status")
@@ -29,6 +31,17 @@ class MissedRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFeed:
+    """From where to where the change feed reaches, and what is committed and not in it yet."""
+
+    first_cursor: int
+    last_position: int
+    last_published_at: datetime | None
+    unpublished: int
+    oldest_unpublished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Counts as of now. Keys of two words are (outcome or state, reason or "")."""
 
@@ -42,6 +55,7 @@ class Status:
     failing_feeds: list[FailingFeed]
     missed_rules: list[MissedRule]
     refusals: dict[str, int]
+    change_feed: ChangeFeed
 
 
 def read(connection: Connection) -> Status:
@@ -75,7 +89,15 @@ def read(connection: Connection) -> Status:
                 for row in connection.execute(SQL.missed_rules)
             ],
             refusals=dict(connection.execute(SQL.refusals).fetchall()),  # type: ignore[arg-type]
+            change_feed=_change_feed(connection),
         )
+
+
+def _change_feed(connection: Connection) -> ChangeFeed:
+    with connection.cursor(row_factory=class_row(ChangeFeed)) as cursor:
+        found = cursor.execute(SQL.change_feed).fetchone()
+    assert found is not None  # noqa: S101 - it has one row, always
+    return found
 
 
 @dataclass(frozen=True, slots=True)

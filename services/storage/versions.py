@@ -16,6 +16,7 @@ from services.storage import Connection, queries
 
 ARTICLES = queries("articles")
 SQL = queries("versions")
+WITHDRAWALS = queries("withdrawals")
 #: Withdrawn for these reasons, an article comes back with its page; else a person restores it.
 COMES_BACK = ("not_found", "gone")
 
@@ -146,7 +147,7 @@ def _restore(tx: Connection, row: Row, current: _Stored, updates: Updates) -> No
         and isinstance(fetched_at, datetime)
         and fetched_at > current.withdrawn_at
     ):
-        tx.execute(ARTICLES.restore, {"ids": [current.id]})
+        tx.execute(WITHDRAWALS.restore, {"ids": [current.id]})
         current.withdrawn_at = None
         updates.events.append(
             Event(kind="restored", article_id=current.id, version=current.version)

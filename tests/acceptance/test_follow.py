@@ -10,17 +10,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from services.local import Stack, start
-from services.shared.contracts import Event
+from services.shared import urls
+from services.shared.contracts import Article, Event
 from services.shared.errors import TransientError
-from services.storage import changes, connect
+from services.storage import changes, connect, results
 from services.storage.migrate import migrate
 from tests.acceptance.test_commands import lines, rasid
+from tests.factories import stored
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = 3000
@@ -171,3 +174,32 @@ def wait_for(path: Path, count: int) -> None:
     while path.read_bytes().count(b"\n") < count:
         assert time.monotonic() < end, path.read_bytes()[-2000:]
         time.sleep(0.1)
+
+
+@pytest.mark.timeout(100)
+def test_withdrawn_by_hand(stack: Stack) -> None:
+    """`rasid articles withdraw` shows what it would do, does it, and the feed and trace tell."""
+    env = {
+        "DATABASE_URL": stack.database_url,
+        "REDIS_URL": stack.redis_url,
+        "REDIS_BODIES_URL": stack.redis_bodies_url,
+    }
+    item = stored("https://a.example/1", "text")
+    assert isinstance(item.result, Article)
+    result = replace(item.result, normalized_url=urls.key("https://a.example/1"))
+    with connect(stack.database_url) as connection:
+        results.save(connection, [replace(item, result=result)], 1)
+    withdraw = ("articles", "withdraw", "https://a.example/1", "--reason", "retracted")
+
+    assert b"1 articles would be withdrawn." in rasid(*withdraw, "--dry-run", env=env).stdout
+    assert b'"withdrawn_at": null' in rasid("articles", "--json", env=env).stdout
+    assert b"1 articles withdrawn." in rasid(*withdraw, env=env).stdout
+    assert b"0 articles withdrawn." in rasid(*withdraw, env=env).stdout
+    assert b"withdrawn (retracted) at" in rasid("trace", "https://a.example/1", env=env).stdout
+    assert b"1 articles restored." in rasid("articles", "restore", "1", env=env).stdout
+    assert b"no article 7" in rasid("articles", "restore", "7", env=env).stderr
+    kinds = [line["kind"] for line in lines(rasid("follow", "--once", env=env).stdout)]
+    assert kinds == ["created", "withdrawn", "restored"]
+    status = json.loads(rasid("status", "--json", env=env).stdout)
+    assert status["change_feed"]["last_position"] == 3
+    assert status["change_feed"]["unpublished"] == 0

@@ -1,7 +1,10 @@
 """The change feed: each change once, in the order of its article, none skipped, whoever fails."""
 
+import random
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import psycopg
@@ -213,6 +216,105 @@ class TestPublishing:
             changes.publish(connection)
 
         assert feed(connection, "position, article_id") == [(n, n) for n in range(1, 8)]
+
+
+class Crowd:
+    """Threads that work on one database, and what became of them."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._guard = threading.Lock()
+        self.failures: list[BaseException] = []
+        self.committed = Counter[int]()
+        self.all_is_written = threading.Event()
+
+    def run(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        """Start a thread; what it raises is kept."""
+
+        def guarded() -> None:
+            try:
+                work(*arguments)
+            except BaseException as error:  # noqa: BLE001 - told by the test
+                self.failures.append(error)
+
+        thread = threading.Thread(target=guarded)
+        thread.start()
+        return thread
+
+    def write(self, number: int) -> None:
+        """Change articles, with delays, some rolled back, one held open for long."""
+        chance = random.Random(number)
+        with connect(self._url) as mine:
+            for turn in range(25):
+                article = chance.randint(1, 8)
+                held = 1.5 if (number, turn) == (0, 3) else chance.random() ** 8 / 5
+                rolled_back = chance.random() < 0.15
+                with mine.transaction(force_rollback=rolled_back):
+                    _count_up(mine, article, before_s=held * chance.random(), after_s=held)
+                if not rolled_back:
+                    with self._guard:
+                        self.committed[article] += 1
+                    if chance.random() < 0.9:  # else killed between commit and publication
+                        changes.publish(mine)
+
+    def read(self, number: int, seen: list[tuple[int, int, int]]) -> None:
+        """Read the feed until all is written and read, killed and begun again now and then."""
+        chance = random.Random(-number)
+        while True:
+            at_the_end = self.all_is_written.is_set()
+            with psycopg.connect(self._url, autocommit=True) as mine:
+                for _ in range(chance.randint(1, 20)):
+                    batch = mine.execute(
+                        "select position, article_id, version from media.changes(%s, %s)",
+                        [seen[-1][0] if seen else 0, chance.randint(1, 50)],
+                    ).fetchall()
+                    if not batch and at_the_end:
+                        return
+                    if chance.random() < 0.1:
+                        break  # killed with a batch in its hands
+                    seen += batch
+
+
+@pytest.mark.timeout(120)
+def test_writers_and_readers_at_once(database_url: str) -> None:
+    """32 writers that delay, roll back, or hold on; readers that are killed: all once, in order.
+
+    Writers lock an article, count it up and tell of it, as the store does. A reader that is killed
+    goes on where it has kept its cursor. Each must see 1, 2, 3 ... without a gap, the counts of
+    each article in order, and at the end exactly what was committed.
+    """
+    with connect(database_url) as connection:
+        results.save(connection, [stored(f"https://a/{n}", f"text {n}") for n in range(8)], VERSION)
+    crowd = Crowd(database_url)
+    writers = [crowd.run(crowd.write, number) for number in range(32)]
+    seen: list[list[tuple[int, int, int]]] = [[] for _ in range(4)]
+    readers = [crowd.run(crowd.read, number, into) for number, into in enumerate(seen)]
+    for writer in writers:
+        writer.join()
+    with connect(database_url) as connection:
+        changes.publish(connection)
+    crowd.all_is_written.set()
+    for reader in readers:
+        reader.join()
+
+    assert crowd.failures == []
+    for found in seen:
+        assert [position for position, *_ in found] == list(range(1, len(found) + 1))
+        for article in range(1, 9):
+            counts = [version for _, which, version in found if which == article]
+            assert counts == list(range(1, crowd.committed[article] + 2)), article
+
+
+def _count_up(tx: Connection, article: int, *, before_s: float, after_s: float) -> None:
+    """Change an article, and tell of it."""
+    time.sleep(before_s)
+    ((version,),) = tx.execute(
+        b"update rasid.articles set version = version + 1 where id = %s returning version",
+        [article],
+    ).fetchall()
+    event = Event(kind="updated", article_id=article, version=int(str(version)))
+    changes.emit(tx, [event])
+    time.sleep(after_s)
 
 
 class TestCursors:

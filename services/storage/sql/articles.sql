@@ -124,10 +124,6 @@ returning article_id;
 -- name: set_duplicate_of
 update rasid.articles set duplicate_of = %(duplicate_of)s where id = %(id)s;
 
--- name: restore
-update rasid.articles set withdrawn_at = null, withdrawn_reason = null
-where id = any(%(ids)s);
-
 -- name: list
 -- Newest first.
 select to_jsonb(a) from media.articles as a

@@ -11,6 +11,3 @@ order by place;
 
 -- name: publish
 select rasid.publish_changes(%(max_events)s);
-
--- name: unpublished
-select count(*)::int, min(occurred_at) from rasid.outbox;

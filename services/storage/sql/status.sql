@@ -20,6 +20,15 @@ from rasid.links group by 1, 2 order by 1, 3 desc, 2;
 select source, url, errors_count, coalesce(nullif(last_error, ''), last_outcome, ''), last_fetched_at
 from rasid.feeds where enabled order by errors_count desc, source, url;
 
+-- name: change_feed
+select
+    r.first_cursor, r.last_position, r.last_published_at, w.unpublished, w.oldest_unpublished_at
+from media.change_feed_range as r
+cross join (
+    select count(*)::int as unpublished, min(occurred_at) as oldest_unpublished_at
+    from rasid.outbox
+) as w;
+
 -- name: missed_rules
 -- The rules that selected nothing on most of the newest pages of their source. Pages of more than a
 -- week ago are left out, so that an alarm ends when the source has no rules any more.

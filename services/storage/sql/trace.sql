@@ -36,7 +36,7 @@ order by p.processed_at, p.id;
 -- name: articles
 select
     a.id, a.url, a.title, a.version, a.duplicate_of, d.url as duplicate_of_url, a.created_at,
-    a.updated_at, length(a.text) as characters
+    a.updated_at, length(a.text) as characters, a.withdrawn_at, a.withdrawn_reason
 from rasid.articles as a
 left join rasid.articles as d on d.id = a.duplicate_of
 where a.normalized_url_sha256 = any(%(keys)s) or a.id = any(%(ids)s)

@@ -1,0 +1,119 @@
+"""Articles whose page is gone keep their text and say so, until it is back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.shared.contracts import WITHDRAWN_REASONS, WithdrawnReason
+from services.shared.frontier import LinkOutcome, LinkState, ListedLink
+from services.shared.sources import Feed, Source
+from services.storage import Connection, changes, connect, links, results, sources, withdrawals
+from services.storage.results import Processed
+from tests.factories import article, page, processed
+
+FEED = Feed(url="https://a.example/rss")
+SOURCE = Source(name="a", title="A", home_page="https://a.example/", feeds=(FEED,))
+URL = "https://a.example/1"
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """A connection to a store that knows SOURCE."""
+    with connect(database_url) as opened:
+        sources.save(opened, [SOURCE])
+        yield opened
+
+
+def later(minutes: int) -> Processed:
+    """The article's page, fetched some minutes from now."""
+    fetched_at = datetime.now(UTC) + timedelta(minutes=minutes)
+    raw = page(f"body {minutes}", requested_url=URL, fetched_at=fetched_at)
+    return processed(raw, article(URL, "text"))
+
+
+def state(connection: Connection) -> list[tuple[object, ...]]:
+    """Reason and text of each article, as consumers see them."""
+    return connection.execute(
+        b"select withdrawn_reason, text, withdrawn_at is null from media.articles order by id"
+    ).fetchall()
+
+
+def told(connection: Connection) -> list[tuple[object, ...]]:
+    """What the change feed has."""
+    changes.publish(connection)
+    return connection.execute(b"select kind, version, detail from media.changes()").fetchall()
+
+
+def crawled(connection: Connection) -> int:
+    """Store the article as the crawler brings it; return its link."""
+    feeds = sources.take_due(connection, ["a.example"], ["a"], ("feed",), lease_s=60)
+    links.add(connection, feeds[0].id, [ListedLink(url=URL)])
+    (link,) = links.take_due(connection, ["a.example"], ["a"], per_host=10)
+    item = later(-60)
+    fetched = LinkOutcome(link_id=link.id, state="fetched", status=200, page_id=item.page_id)
+    links.end(connection, [fetched])
+    results.save(connection, [item], 1)
+    return link.id
+
+
+@pytest.mark.parametrize(("status", "reason"), [(404, "not_found"), (410, "gone")])
+def test_page_is_gone(connection: Connection, status: int, reason: str) -> None:
+    """A link that had become an article and is gone for good withdraws it, once."""
+    outcome = LinkOutcome(
+        link_id=crawled(connection), state="failed", reason=f"http_{status}", status=status
+    )
+
+    links.end(connection, [outcome])
+    links.end(connection, [outcome])
+
+    assert state(connection) == [(reason, "text", False)]
+    assert told(connection) == [
+        ("created", 1, None),
+        ("withdrawn", 1, {"reason": reason}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("link_state", "status"), [("due", 404), ("failed", 403), ("failed", None), ("refused", None)]
+)
+def test_page_that_may_come_again(
+    connection: Connection, link_state: LinkState, status: int | None
+) -> None:
+    """Only 404 and 410, and only when the link is given up."""
+    link = crawled(connection)
+
+    links.end(connection, [LinkOutcome(link_id=link, state=link_state, status=status)])
+
+    assert state(connection) == [(None, "text", True)]
+
+
+def test_comes_back(connection: Connection) -> None:
+    """A page fetched after the article was withdrawn restores it; an older one does not."""
+    link = crawled(connection)
+    links.end(connection, [LinkOutcome(link_id=link, state="failed", status=404)])
+
+    results.save(connection, [later(-30)], 1)
+    assert state(connection) == [("not_found", "text", False)]
+    results.save(connection, [later(+30)], 1)
+
+    assert state(connection) == [(None, "text", True)]
+    assert [kind for kind, *_ in told(connection)] == ["created", "withdrawn", "restored"]
+
+
+@pytest.mark.parametrize("reason", WITHDRAWN_REASONS)
+def test_by_hand(connection: Connection, reason: WithdrawnReason) -> None:
+    """Every reason can be given; what a person withdrew comes back by a person only."""
+    results.save(connection, [later(-60)], 1)
+    ((article_id,),) = connection.execute(b"select id from media.articles").fetchall()
+    ids = [int(str(article_id))]
+
+    assert withdrawals.withdraw(connection, ids, reason) == ids
+    assert withdrawals.withdraw(connection, ids, "mistake") == []
+    results.save(connection, [later(+30)], 1)
+
+    by_hand = reason not in ("not_found", "gone")
+    assert state(connection) == [(reason if by_hand else None, "text", not by_hand)]
+    assert withdrawals.restore(connection, ids) == (ids if by_hand else [])
+    assert state(connection) == [(None, "text", True)]
+    assert [kind for kind, *_ in told(connection)] == ["created", "withdrawn", "restored"]
