@@ -106,7 +106,7 @@ def export_articles(
             if target.path is None:
                 raise
             raise RasidError(
-                f"{end or 'interrupted'}; what is written is in {target.working}: the same command "
+                f"{str(end) or 'interrupted'}; what is written is in {target.working}: the same command "
                 "with --resume goes on"
             ) from None
     if as_json:
