@@ -106,8 +106,8 @@ def export_articles(
             if target.path is None:
                 raise
             raise RasidError(
-                f"{str(end) or 'interrupted'}; what is written is in {target.working}: the same command "
-                "with --resume goes on"
+                f"{str(end) or 'interrupted'}; what is written is in {target.working}: "
+                "the same command with --resume goes on"
             ) from None
     if as_json:
         print_json(
