@@ -28,6 +28,7 @@ MODULES = {
     "articles": "articles",
     "follow": "follow",
     "export": "export",
+    "prune": "prune",
     "status": "status",
     "trace": "trace",
     "dead-letters": "dead_letters",

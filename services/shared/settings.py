@@ -68,6 +68,14 @@ class Settings(BaseSettings):
     #: Hosts one crawler works at the same time.
     crawl_hosts: Annotated[int, Field(alias="RASID_CRAWL_HOSTS", ge=1)] = 200
 
+    # `rasid prune`. 0 keeps for ever.
+    #: Bodies, which a replay or `rasid explain` needs: since a page last brought them.
+    keep_captures_days: Annotated[int, Field(alias="RASID_KEEP_CAPTURES_DAYS", ge=0)] = 90
+    #: Results of pages that are in no article, and what the importer refused.
+    keep_pages_days: Annotated[int, Field(alias="RASID_KEEP_PAGES_DAYS", ge=0)] = 180
+    #: A consumer that is away for longer has to read everything anew.
+    keep_changes_days: Annotated[int, Field(alias="RASID_KEEP_CHANGES_DAYS", ge=0)] = 90
+
     @property
     def bodies_url(self) -> str:
         """Return where page bodies are kept: REDIS_BODIES_URL, else REDIS_URL's next database.
