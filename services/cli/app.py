@@ -29,6 +29,7 @@ MODULES = {
     "follow": "follow",
     "export": "export",
     "prune": "prune",
+    "search": "search",
     "status": "status",
     "trace": "trace",
     "dead-letters": "dead_letters",
@@ -70,6 +71,7 @@ def rasid(
       rasid up                         run everything on this machine until Ctrl-C
       rasid import seeds/              import files
       rasid articles                   what has been stored
+      rasid search 'أميركا سوريا'      which of it has these words
       rasid status                     is everything well?
     """
     if context.resilient_parsing or {"-h", "--help"} & set(sys.argv):

@@ -18,7 +18,7 @@ from services.shared.contracts import (
     Result,
 )
 from services.shared.versions import FIELDS
-from services.storage import Connection, changes, queries, transient_errors, versions
+from services.storage import Connection, changes, queries, search, transient_errors, versions
 from services.storage.text import storable
 
 ARTICLES = queries("articles")
@@ -115,6 +115,7 @@ def _save_articles(
             duplicate_of=duplicate_of,
             detail=outcome.detail if outcome else None,
         )
+    search.index(connection, [*created, *updates.rows])
     # At the end, so that an event's id is not held for longer than it must be.
     changes.emit(connection, [*events, *updates.events])
     return decisions

@@ -68,6 +68,12 @@ def test_seeds_through_the_whole_pipeline(product: Product) -> None:
         body = [" ".join(line.split()) for line in text[first : last + 1] if line.strip()]
         stored = [" ".join(line.lstrip("# ").split()) for line in str(row["text"]).splitlines()]
         assert [line for line in stored if line] == body
+    search = rasid("search", "القوات", '"شرق', 'سوريا"', "--limit", "3", env=env)
+    assert "[سوريا]" in search.stdout.decode()
+    hits = lines(rasid("search", "القوّات الأميركيّة", "--json", env=env).stdout)
+    assert {hit["url"] for hit in hits} <= {row["url"] for row in found.values()}
+    assert hits[0]["matches"] == len(hits) >= 2
+    assert "no article matches" in rasid("search", '-"', env=env).stderr.decode()
     trace = rasid("trace", SEEDS[0].name, env=env).stdout.decode()
     assert "created" in trace
     again = rasid("import", *map(str, SEEDS), "--wait", "--json", env=env)
