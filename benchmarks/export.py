@@ -107,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--articles", type=int, default=100_000)
     parser.add_argument("--words", type=int, default=300, help="in each article's text")
+    parser.add_argument("--only", default="", help="ways with this in their names")
     asked = parser.parse_args()
     with start(None, durable=False) as stack, tempfile.TemporaryDirectory() as folder:
         url = stack.database_url
@@ -118,6 +119,8 @@ def main() -> None:
             connection.execute("vacuum analyze rasid.articles")
         paces = {}
         for name, (command, path) in ways(url, Path(folder)).items():
+            if asked.only not in name:
+                continue
             wall, own, server, memory = measure(command, stack, url)
             paces[name] = asked.articles / (own + server)
             print(
@@ -127,9 +130,10 @@ def main() -> None:
                 f" {size(path) / 2**20:7,.0f} MB written",
                 flush=True,
             )
-    print("rows a CPU second, both sides; psql \\copy = 1:")
+    base = next(iter(paces))
+    print(f"rows a CPU second, both sides; {base} = 1:")
     for name, pace in paces.items():
-        print(f"  {name:26} {pace / next(iter(paces.values())):.2f}")
+        print(f"  {name:26} {pace / paces[base]:.2f}")
 
 
 if __name__ == "__main__":
