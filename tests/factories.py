@@ -3,9 +3,10 @@
 import hashlib
 from datetime import UTC, datetime
 
-from services.shared import compression
+from services.shared import arabic, compression
 from services.shared.contracts import Article, Extraction, RawPage, Result
 from services.storage.results import Processed
+from worker.fingerprint import fingerprint
 
 
 def at(hour: int) -> datetime:
@@ -26,6 +27,7 @@ def article(url: str, text: str, **fields: object) -> Article:
         url=url,
         normalized_url=url,
         text_sha256=hashlib.sha256(text.encode("utf-8", "replace")).digest(),
+        fingerprint=fingerprint(arabic.tokens(text)),
     )
 
 

@@ -1,6 +1,6 @@
 """The whole pipeline: page ids in, what became of each page out.
 
-    queue.take -> extract -> normalize -> storage.save -> changes.publish -> queue.done
+    queue.take -> extract -> normalize -> save -> link stories -> publish changes -> queue.done
                      |  (clean and fingerprint are called by these two)
                      +-> Rejection, counted with its reason
                      +-> DeadLetter, kept with body, reason and traceback
@@ -31,9 +31,11 @@ from services.shared.observability import get_logger
 from services.shared.settings import Settings
 from services.storage import Connection, changes, raw_pages, results
 from services.storage.results import Processed
+from worker import stories
 from worker.extract import EXTRACTOR_VERSION, extract
 from worker.limits import guarded
 from worker.normalize import normalize
+from worker.stories import Documents
 
 log = get_logger()
 
@@ -44,10 +46,18 @@ def read(page: RawPage, max_body_bytes: int) -> Article | Rejection:
     return extraction if isinstance(extraction, Rejection) else normalize(extraction, page)
 
 
-def process(
-    ids: Sequence[str], lane: Lane, queue: Queue, connection: Connection, settings: Settings
+def process(  # noqa: PLR0913 - all that a process holds open
+    ids: Sequence[str],
+    lane: Lane,
+    queue: Queue,
+    connection: Connection,
+    settings: Settings,
+    *,
+    documents: Documents | None = None,
 ) -> list[Decision]:
     """Take the pages, read each on its own, store all in one transaction, then let go of them.
+
+    `documents` are texts of this database that were compared before.
 
     Raises:
         TransientError: Postgres or Redis is away; all pages are still pending.
@@ -65,6 +75,8 @@ def process(
         if page_id not in done_before
     ]
     decisions = _save(connection, processed)
+    stored = [found.article_id for found in decisions if found.article_id is not None]
+    stories.link(connection, documents or Documents(), stored)
     _publish(connection)
     queue.done(ids)
     return decisions

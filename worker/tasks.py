@@ -15,6 +15,7 @@ from services.shared.observability import get_logger
 from services.shared.settings import Settings
 from services.storage import Database
 from worker import pipeline
+from worker.stories import Documents
 
 BACKOFF_MAX_S = 15.0
 
@@ -28,6 +29,7 @@ class Edges:
     settings: Settings
     queue: Queue
     database: Database
+    documents: Documents = field(default_factory=Documents)
     backoff_s: float = field(default=0.0)
 
     @classmethod
@@ -41,7 +43,9 @@ def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
     started = time.monotonic()
     try:
         connection = edges.database.connection()
-        decisions = pipeline.process(ids, lane, edges.queue, connection, edges.settings)
+        decisions = pipeline.process(
+            ids, lane, edges.queue, connection, edges.settings, documents=edges.documents
+        )
     except (TransientError, NotMigrated) as error:
         _put_back(edges, lane, ids, error)
         return

@@ -92,6 +92,23 @@ Label = Literal[
     "sponsored",  # somebody paid for it to appear
 ]
 
+StoryLabel = Literal[
+    "original",  # the earliest article of its story
+    "reprint",  # another outlet's copy, or the same text again
+    "cut",  # a copy of less than 0.8 of the original's length
+    "extended",  # a copy of more than 1.25 of the original's length
+    "update",  # of an outlet that had the story before
+]
+STORY_LABELS: tuple[StoryLabel, ...] = get_args(StoryLabel)
+
+Relation = Literal[
+    "same_story",  # one is a copy of the other
+    "excerpt",  # one is a copy of a part of the other, below 0.3 of its length
+    "template",  # one frame filled with other numbers: yesterday's and today's prices
+    "overlap",  # share text, but are not copies
+]
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
+
 Precision = Literal["second", "minute", "day", "month", "year"]
 
 
@@ -191,6 +208,22 @@ class Rejection:
     rules_missed: tuple[str, ...] | None = None
 
 
+#: How many bands a fingerprint has: texts that share one are candidates for one story.
+BANDS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What near-duplicates share. Compared only with fingerprints of the same version."""
+
+    version: int
+    tokens_count: int
+    #: BANDS numbers of 32 bits with sign, or none where the text is too short to have a reprint.
+    bands: tuple[int, ...] = ()
+    #: One byte for each of 64 minima; two texts share about as many as they share words in a row.
+    sketch: bytes = b""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
     """An extraction made fit to store: strings Postgres can hold, addresses and keys settled."""
@@ -202,6 +235,34 @@ class Article:
     normalized_url: str
     #: 32 bytes: hash of the normalised tokens of the text; equal for exact duplicates.
     text_sha256: bytes
+    #: Of the same tokens: finds near-duplicates.
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An article that may be in one story with another, and what is known of its own story."""
+
+    article_id: int
+    story_id: int
+    tokens_count: int
+    sketch: bytes
+    longest_id: int
+    longest_tokens_count: int
+    #: In the story of the other already: to be compared however little is shared.
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """What two articles share, as in media.article_overlaps; the first id is the smaller."""
+
+    article_id: int
+    other_article_id: int
+    relation: Relation
+    containment: float
+    jaccard: float
+    coverage: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

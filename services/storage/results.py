@@ -13,12 +13,21 @@ from services.shared.contracts import (
     DeadLetter,
     Decision,
     Event,
+    Fingerprint,
     RawPage,
     Rejection,
     Result,
 )
 from services.shared.versions import FIELDS
-from services.storage import Connection, changes, queries, search, transient_errors, versions
+from services.storage import (
+    Connection,
+    changes,
+    queries,
+    search,
+    stories,
+    transient_errors,
+    versions,
+)
 from services.storage.text import storable
 
 ARTICLES = queries("articles")
@@ -99,6 +108,7 @@ def _save_articles(
     created, others = _insert(connection, rows)
     updates = versions.update(connection, others)
     owners = _claim_texts(connection, created, updates.rows)
+    _publish(connection, created, updates.rows)
     decisions, events = {}, []
     for row in rows:
         page_id, article_id = str(row["page_id"]), _int(row["id"])
@@ -158,6 +168,23 @@ def _claim_texts(
     return owners
 
 
+def _publish(
+    connection: Connection, created: Mapping[int, Row], updated: Mapping[int, Row]
+) -> None:
+    stories.publish(
+        connection,
+        {
+            article_id: (_fingerprint(row), stories.outlet(_text(row["source"]), str(row["url"])))
+            for article_id, row in created.items()
+        },
+        {
+            article_id: _fingerprint(row)
+            for article_id, row in updated.items()
+            if row["text_changed"]
+        },
+    )
+
+
 def _record(
     connection: Connection,
     processed: Sequence[Processed],
@@ -203,6 +230,8 @@ def _article_row(item: Processed, article: Article, extractor_version: int) -> R
     )
     row["normalized_url_sha256"] = hashlib.sha256(str(row["normalized_url"]).encode()).digest()
     row["content_sha256"] = _content_sha256(row)
+    row["fingerprint"] = article.fingerprint
+    row["text_changed"] = False
     return row
 
 
@@ -259,6 +288,16 @@ def _dead_letter_row(item: Processed) -> Row:
 def _bytes(value: object) -> bytes:
     assert isinstance(value, bytes)  # noqa: S101 - for the type checker
     return value
+
+
+def _fingerprint(row: Row) -> Fingerprint:
+    found = row["fingerprint"]
+    assert isinstance(found, Fingerprint)  # noqa: S101 - for the type checker
+    return found
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _int(value: object) -> int:

@@ -99,7 +99,12 @@ def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Out
         detail = _why_worse(tx, old, row)
         if detail:
             return Outcome(article_id=current.id, status="worse", detail=detail)
-    row |= {"version_reason": reason, "version_changed": changed}
+    before = updates.rows.get(current.id, {})
+    row |= {
+        "version_reason": reason,
+        "version_changed": changed,
+        "text_changed": row["text_sha256"] != current.text_sha256 or before.get("text_changed"),
+    }
     tx.execute(ARTICLES.supersede, row)
     tx.execute(ARTICLES.update_article, row)
     tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": None})

@@ -7,6 +7,12 @@ from hypothesis import strategies as st
 from services.shared import arabic
 from worker.fingerprint import text_sha256
 
+
+def hashed(text: str) -> bytes:
+    """The hash of a text's words."""
+    return text_sha256(arabic.tokens(text))
+
+
 ONE_SPELLING = [
     ("القوات الأمريكية", "القوات الأميركية", "القُوّاتُ الأَمريكيّة", "القوات الامريكيه"),
     ("إلى أن قرأ الآية", "الى ان قرا الايه"),
@@ -53,9 +59,9 @@ def test_tokens_are_words_or_characters() -> None:
 
 def test_text_hash_ignores_layout_and_spelling_but_not_words() -> None:
     """The hash of exact duplicates does not see line breaks, punctuation or hamza."""
-    assert text_sha256("قالت أمريكا.\n\nانتهى") == text_sha256("قالت «اميركا» انتهي")
-    assert text_sha256("ab c") != text_sha256("a bc")
-    assert len(text_sha256("\ud800")) == 32
+    assert hashed("قالت أمريكا.\n\nانتهى") == hashed("قالت «اميركا» انتهي")
+    assert hashed("ab c") != hashed("a bc")
+    assert len(hashed("\ud800")) == 32
 
 
 @given(st.text(alphabet=st.characters()))

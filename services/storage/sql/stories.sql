@@ -1,0 +1,176 @@
+-- name: add
+-- A new article is a story of its own until it has been looked up.
+with member as (
+    insert into rasid.story_articles (
+        article_id, story_id, version, signature_version, tokens_count, seen_at, dated_at, outlet,
+        sketch
+    )
+    select
+        id, id, version, %(signature_version)s, %(tokens_count)s, seen_at,
+        case
+            when published_at_precision in ('second', 'minute') and published_at <= seen_at
+                then published_at
+            else seen_at
+        end,
+        %(outlet)s, %(sketch)s
+    from (
+        select *, least(fetched_at, created_at) as seen_at
+        from rasid.articles where id = %(id)s
+    ) as article
+    returning article_id, tokens_count, outlet, seen_at
+)
+insert into rasid.stories (
+    id, representative_id, longest_id, longest_tokens_count, outlets, first_seen_at
+)
+select
+    article_id, article_id, article_id, tokens_count, array_remove(array[outlet], null), seen_at
+from member;
+
+-- name: renew
+-- Its text has changed: the fingerprint is another, and it has to be looked up again.
+update rasid.story_articles as member set
+    version = article.version,
+    signature_version = %(signature_version)s,
+    tokens_count = %(tokens_count)s,
+    sketch = %(sketch)s,
+    dated_at = case
+        when published_at_precision in ('second', 'minute') and published_at <= seen_at
+            then published_at
+        else seen_at
+    end
+from rasid.articles as article
+where article.id = %(id)s and member.article_id = article.id;
+
+-- name: delete_bands
+delete from rasid.bands where article_id = %(id)s;
+
+-- name: add_bands
+insert into rasid.bands (
+    article_id, band_1, band_2, band_3, band_4, band_5, band_6, band_7, band_8
+) values (%s, %s, %s, %s, %s, %s, %s, %s, %s);
+
+-- name: waiting
+-- Those of the articles that have not been looked up with the text they have now.
+select
+    member.article_id, member.version, member.looked_version, member.sketch, member.story_id,
+    article.duplicate_of is null and story.longest_id = member.article_id
+        and story.longest_tokens_count = member.tokens_count and story.articles_count = 1 as alone
+from rasid.story_articles as member
+join rasid.articles as article on article.id = member.article_id
+left join rasid.stories as story on story.id = member.story_id
+where member.article_id = any(%(ids)s)
+    and member.looked_version is distinct from member.version;
+
+-- name: candidates
+-- Articles that share a band with one of these and arrived in this month or the last; of a band
+-- that very many share, the first hundred. And two others of the story an article is in already.
+with shared as (
+    select probe.article_id as probe_id, candidate.article_id, false as certain
+    from rasid.bands as probe
+    cross join lateral (
+        (select article_id from rasid.bands where band_1 = probe.band_1
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_2 = probe.band_2
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_3 = probe.band_3
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_4 = probe.band_4
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_5 = probe.band_5
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_6 = probe.band_6
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_7 = probe.band_7
+            and arrived_on between %(since)s and current_date limit 100)
+        union all
+        (select article_id from rasid.bands where band_8 = probe.band_8
+            and arrived_on between %(since)s and current_date limit 100)
+    ) as candidate
+    where probe.article_id = any(%(ids)s) and candidate.article_id <> probe.article_id
+    union all
+    select probe.article_id, other.article_id, true
+    from rasid.story_articles as probe
+    cross join lateral (
+        (select article_id from rasid.story_articles
+            where story_id = probe.story_id and article_id <> probe.article_id
+            order by dated_at, article_id limit 1)
+        union all
+        (select article_id from rasid.story_articles
+            where story_id = probe.story_id and article_id <> probe.article_id
+            order by tokens_count desc, article_id limit 1)
+    ) as other
+    where probe.article_id = any(%(ids)s)
+),
+candidate as (
+    select probe_id, article_id, bool_or(certain) as certain from shared group by 1, 2
+)
+select
+    candidate.probe_id, member.article_id, member.story_id, member.tokens_count, member.sketch,
+    story.longest_id, story.longest_tokens_count, candidate.certain
+from candidate
+join rasid.story_articles as member using (article_id)
+join rasid.stories as story on story.id = member.story_id
+where member.signature_version = %(signature_version)s
+order by candidate.probe_id, member.article_id;
+
+-- name: texts
+-- The text comes only where it is not the version that is known already.
+select
+    article.id, article.version, article.source, article.url,
+    case when article.version is distinct from known.version then article.text end
+from unnest(%(ids)s::bigint[], %(versions)s::integer[]) as known (id, version)
+join rasid.articles as article using (id);
+
+-- name: add_overlap
+insert into rasid.article_overlaps as known (
+    article_id, other_article_id, relation, containment, jaccard, coverage
+) values (
+    %(article_id)s, %(other_article_id)s, %(relation)s, %(containment)s, %(jaccard)s, %(coverage)s
+)
+on conflict (article_id, other_article_id) do update set
+    relation = excluded.relation, containment = excluded.containment,
+    jaccard = excluded.jaccard, coverage = excluded.coverage, compared_at = now()
+where (known.relation, known.containment, known.jaccard, known.coverage)
+    is distinct from (excluded.relation, excluded.containment, excluded.jaccard, excluded.coverage);
+
+-- name: link
+select rasid.link_article(%(article_id)s, %(version)s, %(matches)s, %(leave)s);
+
+-- name: mark
+-- Looked up, and nobody shares its text. The rows are locked in the order all others lock them in.
+with found as (
+    select article_id from rasid.story_articles as member
+    join unnest(%(ids)s::bigint[], %(versions)s::integer[]) as looked (article_id, version)
+        using (article_id, version)
+    order by article_id for no key update of member
+)
+update rasid.story_articles as member set looked_version = version
+from found where member.article_id = found.article_id;
+
+-- name: roll_bands
+select rasid.roll_bands();
+
+-- name: outdated
+-- Articles whose fingerprint is of another version of the code, a batch in order of their ids.
+select member.article_id, member.version, article.text
+from rasid.story_articles as member
+join rasid.articles as article on article.id = member.article_id
+where member.signature_version <> %(signature_version)s and member.article_id > %(after)s
+order by member.article_id
+limit %(limit)s;
+
+-- name: outdated_count
+select count(*) from rasid.story_articles where signature_version <> %(signature_version)s;
+
+-- name: refresh
+-- Looked up again, as if it had never been.
+update rasid.story_articles set
+    signature_version = %(signature_version)s, tokens_count = %(tokens_count)s,
+    sketch = %(sketch)s, looked_version = null
+where article_id = %(id)s and version = %(version)s;

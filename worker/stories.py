@@ -1,0 +1,118 @@
+"""Ids of stored articles go in; when it returns, each is linked with those that tell its story.
+
+Look, then verify, then link. The articles and their bands are committed already, so of two copies
+that are stored at the same instant the later one sees the earlier. No lock is held while texts are
+compared, and all of it may be repeated: killed halfway, an article still waits to be looked up.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from services.shared import arabic
+from services.shared.contracts import Candidate, Overlap
+from services.storage import Connection, stories
+from services.storage.stories import Link, Waiting
+from worker.deduplicate import Document, Verdict, choose, decide, prepare
+from worker.fingerprint import SIGNATURE_VERSION
+
+#: About 40 bytes each.
+WORDS_KEPT = 1_000_000
+
+
+class Documents:
+    """The texts compared last, ready for comparing: a process keeps them between its chunks."""
+
+    def __init__(self, words_kept: int = WORDS_KEPT) -> None:
+        """Keep so many words of text at most."""
+        self._kept: OrderedDict[int, tuple[int, Document]] = OrderedDict()
+        self._words_kept = words_kept
+        self._words = 0
+
+    def get(self, connection: Connection, article_ids: Iterable[int]) -> dict[int, Document]:
+        """Return the documents of those articles that are stored, in their newest version.
+
+        Raises:
+            TransientError: Postgres is away.
+        """
+        known = {i: self._kept[i][0] if i in self._kept else None for i in article_ids}
+        found = {}
+        for text in stories.texts(connection, known):
+            if text.text is None:
+                document = self._kept[text.article_id][1]
+                self._kept.move_to_end(text.article_id)
+            else:
+                document = prepare(arabic.tokens(text.text), text.outlets)
+                self._keep(text.article_id, text.version, document)
+            found[text.article_id] = document
+        return found
+
+    def _keep(self, article_id: int, version: int, document: Document) -> None:
+        if article_id in self._kept:
+            self._words -= len(self._kept.pop(article_id)[1].words)
+        self._kept[article_id] = version, document
+        self._words += len(document.words)
+        while self._words > self._words_kept and self._kept:
+            self._words -= len(self._kept.popitem(last=False)[1][1].words)
+
+
+def link(connection: Connection, documents: Documents, article_ids: Sequence[int]) -> None:
+    """Look for copies of those of the articles that need it, and link them.
+
+    Raises:
+        TransientError: Postgres is away; what is missing is done when this is called again.
+    """
+    waiting = stories.waiting(connection, article_ids) if article_ids else []
+    if not waiting:
+        return
+    ids = [article.article_id for article in waiting]
+    candidates = stories.candidates(connection, ids, SIGNATURE_VERSION)
+    chosen = {
+        article.article_id: choose(
+            article.article_id, article.sketch, candidates.get(article.article_id, ())
+        )
+        for article in waiting
+    }
+    needed = {i for i, others in chosen.items() if others}.union(*chosen.values())
+    known = documents.get(connection, sorted(needed)) if needed else {}
+    links: list[Link] = []
+    alone: list[Waiting] = []
+    overlaps: list[Overlap] = []
+    for article in waiting:
+        verdict = _verdict(article, chosen, candidates, known)
+        overlaps += verdict.overlaps
+        if found := _link(article, verdict, candidates.get(article.article_id, ())):
+            links.append(found)
+        else:
+            alone.append(article)
+    stories.link(connection, links, overlaps, alone)
+
+
+def _verdict(
+    article: Waiting,
+    chosen: dict[int, list[int]],
+    candidates: dict[int, list[Candidate]],
+    known: dict[int, Document],
+) -> Verdict:
+    others = {i: known[i] for i in chosen[article.article_id] if i in known}
+    if not others or article.article_id not in known:
+        return Verdict()
+    story_of = {}
+    for candidate in candidates[article.article_id]:
+        story_of[candidate.article_id] = candidate.story_id
+        story_of[candidate.longest_id] = candidate.story_id
+    return decide(article.article_id, known[article.article_id], others, story_of)
+
+
+def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -> Link | None:
+    """Return what is to be written of an article; None if it is alone, and known to be."""
+    changed = article.looked_version is not None and article.looked_version != article.version
+    companions = {c.article_id for c in candidates if c.story_id == article.story_id}
+    leave = changed and bool(companions) and companions.isdisjoint(verdict.matches)
+    if article.alone and not verdict.matches:
+        return None
+    return Link(
+        article_id=article.article_id,
+        version=article.version,
+        matches=verdict.matches,
+        leave=leave,
+    )
