@@ -198,26 +198,33 @@ def compare(one: Document, other: Document) -> Comparison:
     length = len(shorter.words) / len(longer.words)
     if containment < OVERLAP_FROM:
         return Comparison(containment=containment, jaccard=jaccard, length=length)
-    passages = _passages(shorter, longer)
+    covered = _covered(shorter, longer)
+    passages = _passages(covered)
     return Comparison(
         containment=containment,
         jaccard=jaccard,
         coverage=float(passages.mean()),
         lead=float(passages[:LEAD].mean()),
         length=length,
-        template=_is_template(shorter, longer, passages),
+        template=_is_template(shorter, longer, covered & passages),
         copied=int(np.count_nonzero(passages)),
         identical=np.array_equal(one.words, other.words),
     )
 
 
-def _passages(one: Document, other: Document) -> Mask:
-    """Return which words of `one` lie in passages that `other` has too."""
+def _covered(one: Document, other: Document) -> Mask:
+    """Return which words of `one` lie in runs that `other` has too."""
     count = len(one.words)
     hits = _among(one.runs, other.distinct)
     covered = np.zeros(count, bool)
     for offset in range(count - len(hits) + 1):
         covered[offset : offset + len(hits)] |= hits
+    return covered
+
+
+def _passages(covered: Mask) -> Mask:
+    """Return which words lie where half of what is around them is covered."""
+    count = len(covered)
     if count <= WINDOW:
         return np.full(count, covered.mean() * 2 >= 1)
     before = np.concatenate(([0], np.cumsum(covered)))
@@ -228,24 +235,28 @@ def _passages(one: Document, other: Document) -> Mask:
     return np.cumsum(edges[:-1]) > 0
 
 
-def _is_template(shorter: Document, longer: Document, passages: Mask) -> bool:
-    """Return whether three numbers or more differ on both sides, and numbers more than words.
+def _is_template(shorter: Document, longer: Document, covered: Mask) -> bool:
+    """Return whether more than a fifth of the numbers differ on both sides, and at least three.
 
-    Numbers that one side spells out or leaves out do not count.
+    Numbers that one side spells out or leaves out do not count, nor do those that stand apart from
+    the words both have, as the date and the counters around an article do. Where words differ as
+    well it takes more: such a text is somebody's own.
     """
-    copied = shorter.words[passages]
+    copied = shorter.words[covered]
     numbers = _is_number(copied)
-    numbers_count = int(np.count_nonzero(numbers))
     changed = _missing(copied[numbers], longer)
-    if changed < 3:  # noqa: PLR2004
+    if not changed:
         return False
-    back = longer.words[_passages(longer, shorter)]
-    changed = min(changed, _missing(back[_is_number(back)], shorter))
-    if changed < 3:  # noqa: PLR2004
+    covered = _covered(longer, shorter)
+    back = longer.words[covered & _passages(covered)]
+    changed_back = _missing(back[_is_number(back)], shorter)
+    changed_on_average = (changed + changed_back) / 2
+    if not changed_back or changed_on_average < 2.5:  # noqa: PLR2004
         return False
     words = copied[~numbers]
     other_words = _missing(words, longer) / max(1, len(words))
-    return changed / numbers_count > 0.15 + 1.5 * other_words
+    changed_share = changed_on_average / int(np.count_nonzero(numbers))
+    return changed_share > 0.2 + 1.5 * other_words
 
 
 def _missing(words: Hashes, document: Document) -> int:

@@ -6,17 +6,18 @@ compared, and all of it may be repeated: killed halfway, an article still waits 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from services.shared import arabic
 from services.shared.contracts import Candidate, Overlap
 from services.storage import Connection, stories
 from services.storage.stories import Link, Waiting
 from worker.deduplicate import Document, Verdict, choose, decide, prepare
-from worker.fingerprint import SIGNATURE_VERSION
+from worker.fingerprint import SIGNATURE_VERSION, fingerprint
 
 #: About 40 bytes each.
 WORDS_KEPT = 1_000_000
+BATCH = 100
 
 
 class Documents:
@@ -26,7 +27,7 @@ class Documents:
         """Keep so many words of text at most."""
         self._kept: OrderedDict[int, tuple[int, Document]] = OrderedDict()
         self._words_kept = words_kept
-        self._words = 0
+        self.words = 0
 
     def get(self, connection: Connection, article_ids: Iterable[int]) -> dict[int, Document]:
         """Return the documents of those articles that are stored, in their newest version.
@@ -34,25 +35,26 @@ class Documents:
         Raises:
             TransientError: Postgres is away.
         """
-        known = {i: self._kept[i][0] if i in self._kept else None for i in article_ids}
+        ids = list(article_ids)
+        kept = {i: self._kept[i] for i in ids if i in self._kept}
+        known = {i: kept[i][0] if i in kept else None for i in ids}
         found = {}
         for text in stories.texts(connection, known):
             if text.text is None:
-                document = self._kept[text.article_id][1]
-                self._kept.move_to_end(text.article_id)
+                document = kept[text.article_id][1]
             else:
                 document = prepare(arabic.tokens(text.text), text.outlets)
-                self._keep(text.article_id, text.version, document)
+            self._keep(text.article_id, text.version, document)
             found[text.article_id] = document
         return found
 
     def _keep(self, article_id: int, version: int, document: Document) -> None:
         if article_id in self._kept:
-            self._words -= len(self._kept.pop(article_id)[1].words)
+            self.words -= len(self._kept.pop(article_id)[1].words)
         self._kept[article_id] = version, document
-        self._words += len(document.words)
-        while self._words > self._words_kept and self._kept:
-            self._words -= len(self._kept.popitem(last=False)[1][1].words)
+        self.words += len(document.words)
+        while self.words > self._words_kept and self._kept:
+            self.words -= len(self._kept.popitem(last=False)[1][1].words)
 
 
 def link(connection: Connection, documents: Documents, article_ids: Sequence[int]) -> None:
@@ -116,3 +118,30 @@ def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -
         matches=verdict.matches,
         leave=leave,
     )
+
+
+def refresh(
+    connection: Connection, documents: Documents, advance: Callable[[int], None] | None = None
+) -> int:
+    """Make fingerprints that are missing or of another version, and link; return how many.
+
+    Resumable: what is done is done. `advance` is told of each batch. Any number may run.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    after = total = 0
+    while True:
+        batch = stories.outdated(connection, SIGNATURE_VERSION, after=after, limit=BATCH)
+        if not batch:
+            return total
+        made = {
+            (article_id, version): fingerprint(arabic.tokens(text))
+            for article_id, version, text in batch
+        }
+        stories.refresh(connection, made)
+        link(connection, documents, [article_id for article_id, _ in made])
+        after = batch[-1][0]
+        total += len(batch)
+        if advance:
+            advance(len(batch))

@@ -206,7 +206,7 @@ create function rasid.link_article(
 ) returns void language plpgsql as $$
 declare
     own record;
-    stories bigint[];
+    story_ids bigint[];
     root bigint;
 begin
     perform pg_advisory_xact_lock(7216381540404);
@@ -218,29 +218,29 @@ begin
     p_matches := p_matches || array(
         select duplicate_of from rasid.articles where id = p_article and duplicate_of is not null
     );
-    stories := array(
+    story_ids := array(
         select distinct story_id from rasid.story_articles
         where article_id = p_article or article_id = any(p_matches)
         order by story_id
     );
     -- Savers lock these rows too, in the same order.
-    perform 1 from rasid.story_articles where story_id = any(stories)
+    perform 1 from rasid.story_articles where story_id = any(story_ids)
     order by article_id for no key update;
     if p_leave then
         perform rasid.leave_story(p_article, own.story_id);
-        stories := array(
+        story_ids := array(
             select distinct story_id from rasid.story_articles
             where article_id = p_article or article_id = any(p_matches)
             order by story_id
         );
     end if;
-    root := stories[1];
-    if cardinality(stories) > 1 then
+    root := story_ids[1];
+    if cardinality(story_ids) > 1 then
         perform rasid.move_articles(
-            array(select article_id from rasid.story_articles where story_id = any(stories[2:])),
+            array(select article_id from rasid.story_articles where story_id = any(story_ids[2:])),
             root
         );
-        delete from rasid.stories where id = any(stories[2:]);
+        delete from rasid.stories where id = any(story_ids[2:]);
     end if;
     perform rasid.describe_story(root);
     update rasid.story_articles set looked_version = p_version where article_id = p_article;
