@@ -1,21 +1,25 @@
 """Send again what a worker never heard of or never finished; the safety net under Celery.
 
-And under the change feed: publish what a worker has stored, but did not live to publish.
+And under the change feed: publish what a worker has stored, but did not live to publish. And under
+stories: make the next months' partitions.
 """
 
 import signal
 import threading
+import time
 
 from services.queue import Queue
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
-from services.storage import Database, changes
+from services.storage import Database, changes, stories
 
 #: A change whose writer was killed after its commit waits so long for its position.
 PUBLISH_EVERY_S = 1.0
 #: The same while Postgres is away.
 LOOK_FOR_POSTGRES_S = 5.0
+#: Partitions are made two months ahead.
+ROLL_EVERY_S = 6 * 3600
 
 log = get_logger()
 
@@ -45,10 +49,14 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
     """Publish changes every second; whatever goes wrong is said once and tried again."""
     database = Database(settings.database_url or "")
     told = ""
+    roll_at = time.monotonic()
     while not stop.is_set():
         wait = PUBLISH_EVERY_S
         try:
             changes.publish(database.connection())
+            if time.monotonic() >= roll_at:
+                stories.roll_bands(database.connection())
+                roll_at = time.monotonic() + ROLL_EVERY_S
             told = ""
         except Exception as error:  # noqa: BLE001 - this thread must not end
             wait = LOOK_FOR_POSTGRES_S

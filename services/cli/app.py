@@ -26,6 +26,7 @@ MODULES = {
     "demo": "run",
     "test": "run",
     "articles": "articles",
+    "stories": "stories",
     "follow": "follow",
     "export": "export",
     "prune": "prune",

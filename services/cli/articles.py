@@ -33,7 +33,7 @@ Source = Annotated[str | None, typer.Option(help="Only articles of this source."
 Language = Annotated[str | None, typer.Option(help="Only this language, such as ar.")]
 Targets = Annotated[list[str], typer.Argument(metavar="ID|URL...")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which, and change nothing.")]
-Distinct = Annotated[bool, typer.Option("--distinct", help="Leave out exact duplicates.")]
+Distinct = Annotated[bool, typer.Option("--distinct", help="One article for each story.")]
 
 
 @articles_app.callback(invoke_without_command=True)

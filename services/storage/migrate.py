@@ -17,6 +17,8 @@ from services.storage import (
 
 FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 SQL = queries("migrate")
+#: The schema version that brought partitions, which are made ahead.
+BANDS_SINCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def migrate(database_url: str) -> list[str]:
                     SQL.record, (migration.version, migration.name, migration.sha256)
                 )
             applied.append(migration.name)
+        if latest() >= BANDS_SINCE:
+            connection.execute(SQL.roll_bands)
         connection.execute(SQL.unlock)
         return applied
 

@@ -177,6 +177,30 @@ def roll_bands(connection: Connection) -> None:
         connection.execute(SQL.roll_bands)
 
 
+def listing(
+    connection: Connection, *, everything: bool, limit: int | None
+) -> list[dict[str, object]]:
+    """Return rows of media.stories with titles; not those nobody copied, unless `everything`.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        rows = connection.execute(SQL.listing, {"everything": everything, "limit": limit})
+        return [row for (row,) in rows]  # type: ignore[misc]
+
+
+def members(connection: Connection, story_id: int) -> list[dict[str, object]]:
+    """Return rows of media.story_articles with titles and addresses, the earliest first.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        rows = connection.execute(SQL.members, {"id": story_id})
+        return [row for (row,) in rows]  # type: ignore[misc]
+
+
 def outdated_count(connection: Connection, signature_version: int) -> int:
     """Return how many articles have a fingerprint of another version, or none.
 

@@ -132,7 +132,7 @@ update rasid.articles set duplicate_of = %(duplicate_of)s where id = %(id)s;
 select to_jsonb(a) from media.articles as a
 where (%(source)s::text is null or source = %(source)s)
     and (%(language)s::text is null or language = %(language)s)
-    and (not %(distinct)s or duplicate_of is null)
+    and (not %(distinct)s or id in (select id from media.distinct_articles))
 order by id desc
 limit %(limit)s;
 

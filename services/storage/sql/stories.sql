@@ -174,3 +174,20 @@ update rasid.story_articles set
     signature_version = %(signature_version)s, tokens_count = %(tokens_count)s,
     sketch = %(sketch)s, looked_version = null
 where article_id = %(id)s and version = %(version)s;
+
+-- name: listing
+-- The last changed first.
+select to_jsonb(s) || jsonb_build_object('title', a.title)
+from media.stories as s
+join rasid.articles as a on a.id = s.representative_id
+where %(everything)s or s.articles_count > 1
+order by s.updated_at desc, s.id desc
+limit %(limit)s;
+
+-- name: members
+-- Also by a former id, which is that of one of its articles.
+select to_jsonb(m) || jsonb_build_object('title', a.title, 'url', a.url)
+from media.story_articles as m
+join rasid.articles as a on a.id = m.article_id
+where m.story_id = (select story_id from media.story_articles where article_id = %(id)s)
+order by m.dated_at, m.article_id;
