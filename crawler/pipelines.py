@@ -1,7 +1,9 @@
 """What spiders hand over goes in: links into the store, pages onto the queue; each with its end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -13,7 +15,7 @@ from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Wo
 from crawler.outcomes import UNKNOWN, failed_feed, failed_link
 from crawler.store import pause
 from services.shared.errors import TransientError
-from services.shared.frontier import DueLink, LinkOutcome
+from services.shared.frontier import DueLink, LinkOutcome, Problem
 from services.shared.observability import get_logger
 from services.storage import Connection, links, sources
 
@@ -81,24 +83,30 @@ class StoreLinks(_Step):
         max_age = self._context.sources[feed.source].crawl.max_age_days
         oldest = datetime.now(UTC) - timedelta(days=max_age) if max_age else None
 
-        def step(tx: Connection) -> tuple[int, int]:
-            new = links.add(tx, feed.id, listing.links, oldest=oldest)
+        def step(tx: Connection) -> tuple[links.Added, Counter[Problem]]:
+            added = links.add(tx, feed.id, listing.links, oldest=oldest)
+            problems: Counter[Problem] = Counter(listing.problems)
+            problems["changed_guid"] += added.changed_guids
+            problems["reused_guid"] += added.reused_guids
+            # A sitemap is a register: it may be of another day or month now.
+            problems["overflow"] += added.overflowed and feed.kind != "sitemap"
             if feed.depth < MOST_DEPTH:
                 sources.add_children(tx, feed.id, listing.children)
-            sources.polled(tx, item.poll)
-            return new
+            else:
+                problems["too_deep"] += len(listing.children)
+            told = None if item.poll.problems is None else +problems
+            sources.polled(tx, replace(item.poll, problems=told))
+            return added, +problems
 
-        new, too_old = await self._context.store.run(step)
+        added, problems = await self._context.store.run(step)
         summary = self._context.reporter.summary
         summary.feeds_polled += 1
         summary.feeds_unchanged += item.poll.outcome == "unchanged"
         summary.links_listed += len(listing.links)
-        summary.links_new += new
-        summary.problems.update(listing.problems)
-        if feed.depth >= MOST_DEPTH and listing.children:
-            summary.problems["too_deep"] += len(listing.children)
-        if too_old:
-            summary.link_failures["too_old"] += too_old
+        summary.links_new += added.new
+        summary.problems.update(problems)
+        if added.too_old:
+            summary.link_failures["too_old"] += added.too_old
         if item.poll.failed:
             summary.feed_failures[item.poll.outcome] += 1
             log.warning("feed failed", url=feed.url, outcome=item.poll.outcome)

@@ -1,7 +1,8 @@
 """Due feeds and links go in; requests come out, and for each answer one item."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure as TwistedFailure
 
 from crawler.context import Context
+from crawler.discovery import parse
 from crawler.frontier import Frontier
 from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
 from crawler.outcomes import (
@@ -27,24 +29,23 @@ from services.shared.contracts import RawPage
 from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, Listing
 from services.shared.sources import Source
 
-Parser = Callable[[bytes, str, tzinfo | None], Listing]
 #: What of a page's headers matters to extraction.
 KEPT_HEADERS = ("content-type", "content-language", "last-modified", "link", "x-robots-tag")
-#: With one of these, a feed's answer is no answer.
-UNREADABLE = {"empty", "html_instead", "unknown_format"}
+#: With one of these and nothing listed, a feed's answer is no answer.
+UNREADABLE = {"empty", "html_instead", "unknown_format", "malformed"}
 
 
 class FrontierSpider(Spider):
     """Works off the frontier; which feeds it polls is for the spiders below it to say."""
 
-    #: How the feeds of each kind this spider polls are read.
-    parsers: ClassVar[Mapping[FeedKind, Parser]]
+    #: The feeds this spider polls.
+    kinds: ClassVar[tuple[FeedKind, ...]]
 
     def __init__(self, *, context: Context) -> None:
         """Take part in the crawl that `context` is."""
         super().__init__()
         self.context = context
-        self.frontier = Frontier(context, kinds=tuple(self.parsers))
+        self.frontier = Frontier(context, kinds=self.kinds)
 
     async def start(self) -> AsyncIterator[Request]:
         """Yield a request for each feed and link that is due."""
@@ -82,21 +83,28 @@ class FrontierSpider(Spider):
         """Yield what a feed lists, or that it has not changed."""
         feed: DueFeed = response.meta["work"]
         self.frontier.answered(feed)
-        source = self.context.sources[feed.source]
         listing = Listing()
         if response.status != 304:  # noqa: PLR2004 - not modified
-            parser = self.parsers[feed.kind]
             try:
                 # Beside the event loop: large sitemaps take seconds.
-                listing = await asyncio.to_thread(
-                    parser, response.body, response.url, _zone(source)
-                )
+                listing = await asyncio.to_thread(self.read, feed, response)
             except Exception:
                 # Scrapy would log it, and nobody would ever hear of the feed again.
                 self.logger.exception("Cannot read %s", response.url)
                 yield FeedPolled(work=feed, poll=failed_feed(feed, UNKNOWN, datetime.now(UTC)))
                 return
         yield FeedPolled(work=feed, poll=_poll(feed, response, listing), listing=listing)
+
+    def read(self, feed: DueFeed, response: Response) -> Listing:
+        """Return what the body of a feed's answer lists."""
+        return parse(
+            response.body,
+            response.url,
+            kind=feed.kind,
+            content_type=_header(response, "Content-Type"),
+            zone=_zone(self.context.sources[feed.source]),
+            now=datetime.now(UTC),
+        )
 
     async def parse_page(self, response: Response) -> AsyncIterator[Item]:
         """Yield the page a link led to, as it was received."""
@@ -147,7 +155,7 @@ def _poll(feed: DueFeed, response: Response, listing: Listing) -> FeedPoll:
     told = ", ".join(f"{problem} x{count}" for problem, count in listing.problems.items()) or None
     if UNREADABLE & listing.problems.keys() and not listing.links and not listing.children:
         unreadable = Failure(reason="unreadable", status=response.status, detail=told)
-        return failed_feed(feed, unreadable, now)
+        return replace(failed_feed(feed, unreadable, now), problems=listing.problems)
     unchanged = response.status == 304  # noqa: PLR2004 - not modified
     return FeedPoll(
         feed_id=feed.id,
@@ -159,6 +167,8 @@ def _poll(feed: DueFeed, response: Response, listing: Listing) -> FeedPoll:
         etag=_header(response, "ETag"),
         last_modified=_header(response, "Last-Modified"),
         links_count=None if unchanged else len(listing.links) + len(listing.children),
+        problems=None if unchanged else listing.problems,
+        newest_item_at=listing.newest_at,
     )
 
 

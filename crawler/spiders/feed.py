@@ -1,6 +1,5 @@
 """RSS and Atom feeds that are due go in; their links and the pages behind them come out."""
 
-from crawler.discovery import parse_feed
 from crawler.spiders.base import FrontierSpider
 
 
@@ -8,4 +7,4 @@ class FeedSpider(FrontierSpider):
     """Polls feeds, and fetches every link that is due."""
 
     name = "feed"
-    parsers = {"feed": parse_feed}  # noqa: RUF012 - the base class says it is the class's
+    kinds = ("feed",)

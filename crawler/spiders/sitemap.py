@@ -1,6 +1,5 @@
 """Sitemaps that are due go in; their links and the pages behind them come out."""
 
-from crawler.discovery import parse_sitemap
 from crawler.spiders.base import FrontierSpider
 
 
@@ -8,4 +7,4 @@ class SitemapSpider(FrontierSpider):
     """Polls sitemaps, news sitemaps and their indexes, and fetches every link that is due."""
 
     name = "sitemap"
-    parsers = {"sitemap": parse_sitemap}  # noqa: RUF012 - the base class says it is the class's
+    kinds = ("sitemap",)

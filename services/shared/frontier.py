@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-FeedKind = Literal["feed", "sitemap"]
+FeedKind = Literal[
+    "feed",  # RSS, Atom, JSON Feed
+    "sitemap",  # also news sitemap, index, list of addresses
+    "section",  # a web page that links to articles
+]
 
 LinkState = Literal[
     "due",  # known, to be fetched at `next_fetch_at`
@@ -37,16 +41,23 @@ LinkReason = Literal[
     "unsupported_scheme",  # a redirect away from http(s)
 ]
 
-#: What a feed's answer can be besides a list of links; each is counted.
+#: What can be odd in a feed's answer; each is counted.
 Problem = Literal[
     "empty",  # no bytes, or white space only
     "html_instead",  # a web page where the feed should be
+    "wrong_charset",  # in another one than it declares, and read in that
     "malformed",  # not well-formed; what could be read was taken
     "no_links",  # read, but nothing in it is listed
     "item_without_link",
+    "item_without_date",
     "invalid_link",  # not an http(s) address
     "invalid_date",  # what stands for a date is none; the link is kept without it
     "incomplete_date",  # a date without time, or without zone where the source has none either
+    "future_date",  # more than a day ahead; kept as the feed says
+    "old_item",  # an item of a feed that is dated more than a year ago
+    "reused_guid",  # an item's id stands, or stood, at another address
+    "changed_guid",  # an address that the feed listed before has another id now
+    "overflow",  # no item was there at the poll before: some may have come and gone in between
     "too_large",  # more links, or more unpacked bytes, than we read
     "too_deep",  # an index inside an index inside an index
     "unknown_format",  # neither feed nor sitemap
@@ -61,6 +72,8 @@ class ListedLink:
     title: str | None = None
     published_at: datetime | None = None
     modified_at: datetime | None = None
+    #: The item's id as the feed wrote it, where that is not the address.
+    guid: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +86,19 @@ class ListedSitemap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What a feed or sitemap lists, in its order, and how often each problem was met."""
+    """What a feed lists, in its order; how often each problem was met; what it is called."""
 
     links: tuple[ListedLink, ...] = ()
     children: tuple[ListedSitemap, ...] = ()
     problems: Mapping[Problem, int] = field(default_factory=dict)
+    title: str | None = None
+    language: str | None = None
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """Return the latest time that an item states."""
+        stated = (link.published_at or link.modified_at for link in self.links)
+        return max((time for time in stated if time), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +148,9 @@ class FeedPoll:
     etag: str | None = None
     last_modified: str | None = None
     links_count: int | None = None
+    #: What was odd, and the latest time an item stated; None where nothing was read.
+    problems: Mapping[Problem, int] | None = None
+    newest_item_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

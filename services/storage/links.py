@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import class_row, dict_row
@@ -13,20 +14,40 @@ from services.storage import Connection, queries, withdrawals
 SQL = queries("links")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What a feed's listing was to the store. Counts are of links, of one key each."""
+
+    new: int = 0
+    #: Of the new ones.
+    too_old: int = 0
+    listed: int = 0
+    #: Of those listed, the ones this feed had listed before.
+    listed_before: int = 0
+    #: Whether this feed listed anything the last time.
+    has_history: bool = False
+    changed_guids: int = 0
+    reused_guids: int = 0
+
+    @property
+    def overflowed(self) -> bool:
+        """Return whether nothing of the feed's last listing is left: some may have been missed."""
+        return self.has_history and self.listed > 0 and self.listed_before == 0
+
+
 def add(
     tx: Connection, feed_id: int, links: Sequence[ListedLink], *, oldest: datetime | None = None
-) -> tuple[int, int]:
+) -> Added:
     """Store what a feed lists, before any of it is fetched.
 
     Links of one key are one link. Those dated before `oldest` are stored, but not fetched.
-    Returns how many were new, and how many of these are too old.
     """
     by_key: dict[bytes, tuple[str, ListedLink]] = {}
     for link in links:
         key = urls.key(link.url)
         by_key.setdefault(_sha256(key), (key, link))
     if not by_key:
-        return 0, 0
+        return Added()
     listed = [link for _, link in by_key.values()]
     hosts = [urls.host(link.url) for link in listed]
     tx.execute(SQL.save_hosts, {"hosts": hosts})
@@ -44,8 +65,21 @@ def add(
             "too_old": [_is_before(link, oldest) for link in listed],
         },
     ).fetchall()
-    tx.execute(SQL.listed_by, {"feed_id": feed_id, "key_sha256s": list(by_key)})
-    return len(rows), sum(state == "refused" for (state,) in rows)
+    with tx.cursor(row_factory=dict_row) as cursor:
+        counts = cursor.execute(
+            SQL.listed_by,
+            {
+                "feed_id": feed_id,
+                "key_sha256s": list(by_key),
+                "guids": [link.guid for link in listed],
+            },
+        ).fetchone()
+    return Added(
+        new=len(rows),
+        too_old=sum(state == "refused" for (state,) in rows),
+        listed=len(listed),
+        **(counts or {}),
+    )
 
 
 def _is_before(link: ListedLink, oldest: datetime | None) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from services.shared import urls
 from services.shared.frontier import DueFeed, FeedKind, FeedPoll, ListedSitemap
@@ -71,6 +72,9 @@ def polled(tx: Connection, poll: FeedPoll) -> None:
             "etag": poll.etag,
             "last_modified": poll.last_modified,
             "links_count": poll.links_count,
+            "problems": None if poll.problems is None else Jsonb(dict(poll.problems)),
+            "newest_item_at": poll.newest_item_at,
+            "overflowed": "overflow" in (poll.problems or {}),
         },
     )
 

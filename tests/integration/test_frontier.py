@@ -10,6 +10,7 @@ from services.shared.frontier import (
     LinkOutcome,
     ListedLink,
     ListedSitemap,
+    Problem,
 )
 from services.shared.sources import Feed, Source
 from services.storage import Connection, connect, hosts, links, sources
@@ -54,7 +55,7 @@ def test_one_page_is_one_link(tx: Connection) -> None:
     )
     second = links.add(tx, ids[MAP.url], [ListedLink(url="https://m.a.example/2026/story-1")])
 
-    assert (first, second) == ((1, 0), (0, 0))
+    assert [(added.new, added.listed) for added in (first, second)] == [(1, 1), (0, 1)]
     trace = links.trace(tx, "https://a.example/2026/story-1?utm_source=x")
     assert trace
     assert trace["feed_urls"] == [FEED.url, MAP.url]
@@ -66,7 +67,7 @@ def test_an_old_link_is_known_but_not_fetched(tx: Connection) -> None:
     new = ListedLink(url="https://a.example/new")
     counts = links.add(tx, take_feeds(tx)[FEED.url], [old, new], oldest=NOW - timedelta(days=30))
 
-    assert counts == (2, 1)
+    assert (counts.new, counts.too_old) == (2, 1)
     assert [link.url for link in take_links(tx, "a.example")] == [new.url]
     assert links.counts(tx, ["a"])["refused", "too_old"] == 1
 
@@ -203,3 +204,56 @@ def test_a_child_is_due_when_its_index_says_so(tx: Connection) -> None:
     assert listed(NOW - timedelta(days=9)) == ["https://a.example/1.xml"]
     assert listed(NOW - timedelta(days=9)) == []
     assert listed(NOW + timedelta(days=1)) == ["https://a.example/1.xml"]
+
+
+def listing(*numbers: int, guid: str = "") -> list[ListedLink]:
+    """Return links with these numbers, each with an id that begins so."""
+    return [
+        ListedLink(url=f"https://b.example/{n}", guid=f"{guid}{n}" if guid else None)
+        for n in numbers
+    ]
+
+
+def poll(tx: Connection, feed_id: int, found: list[ListedLink]) -> links.Added:
+    """Store a listing as a poll of the feed does."""
+    added = links.add(tx, feed_id, found)
+    problems: dict[Problem, int] = {"overflow": 1} if added.overflowed else {}
+    sources.polled(
+        tx,
+        FeedPoll(
+            feed_id=feed_id,
+            outcome="listed",
+            status=200,
+            detail=None,
+            next_fetch_at=NOW,
+            failed=False,
+            links_count=len(found),
+            problems=problems,
+        ),
+    )
+    return added
+
+
+def test_a_feed_without_an_item_seen_before_has_overflowed(tx: Connection) -> None:
+    """Only where the feed listed something before, and of that nothing is left; it is counted."""
+    feed = take_feeds(tx)[FEED.url]
+    polls = [(1, 2), (2, 3), (4, 5), (), (6, 7), (7, 8)]
+
+    assert [poll(tx, feed, listing(*numbers)).overflowed for numbers in polls] == [
+        *(False, False, True, False, False, False)
+    ]
+    row = tx.execute("select overflows_count, problems from rasid.feeds where id = %s", [feed])
+    assert row.fetchone() == (1, {})
+
+
+def test_ids_that_change_or_come_back_are_counted(tx: Connection) -> None:
+    """An address with another id, an id at another address: counted, and nothing fetched again."""
+    feed = take_feeds(tx)[FEED.url]
+    poll(tx, feed, listing(1, 2, guid="a"))
+    changed = poll(tx, feed, listing(1, 2, guid="b"))
+    same = poll(tx, feed, listing(1, 2, guid="b"))
+    moved = poll(tx, feed, [ListedLink(url="https://b.example/new", guid="b1"), *listing(2)])
+
+    assert (changed.new, changed.changed_guids, changed.reused_guids) == (0, 2, 0)
+    assert (same.changed_guids, same.reused_guids) == (0, 0)
+    assert (moved.new, moved.changed_guids, moved.reused_guids) == (1, 0, 1)

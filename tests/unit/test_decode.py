@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.shared.charsets import Decoded
 from services.shared.contracts import Rejection
-from worker.decode import Decoded, decode
+from worker.decode import decode
 
 SEED = next((Path(__file__).parents[2] / "seeds").glob("000_*.txt")).read_text("utf-8")
 ARABIC = SEED.replace("\u06be", "\u0647")

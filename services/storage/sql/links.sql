@@ -29,11 +29,34 @@ on conflict (normalized_url_sha256) do nothing
 returning state
 
 -- name: listed_by
-insert into rasid.link_feeds (link_id, feed_id)
-select l.id, %(feed_id)s from rasid.links l
-where l.normalized_url_sha256 = any(%(key_sha256s)s)
-order by l.id
-on conflict do nothing
+-- All of it sees the table as it was before.
+with listed as (
+    select l.id, entry.guid
+    from unnest(%(key_sha256s)s::bytea[], %(guids)s::text[]) as entry (key_sha256, guid)
+    join rasid.links l on l.normalized_url_sha256 = entry.key_sha256
+),
+known as (
+    select listed.id, lf.guid <> listed.guid as is_changed
+    from listed join rasid.link_feeds lf on lf.link_id = listed.id and lf.feed_id = %(feed_id)s
+),
+saved as (
+    insert into rasid.link_feeds (link_id, feed_id, guid)
+    select id, %(feed_id)s, guid from listed order by id
+    on conflict (link_id, feed_id) do update set guid = excluded.guid
+    where link_feeds.guid is distinct from excluded.guid and excluded.guid is not null
+)
+select
+    (select count(*)::int from known) as listed_before,
+    (select count(*)::int from known where is_changed) as changed_guids,
+    (
+        select count(*)::int from listed
+        where guid is not null and id not in (select id from known) and exists (
+            select from rasid.link_feeds lf
+            where lf.feed_id = %(feed_id)s and lf.guid = listed.guid
+                and hashtextextended(lf.guid, 0) = hashtextextended(listed.guid, 0)
+        )
+    ) as reused_guids,
+    coalesce((select links_count > 0 from rasid.feeds where id = %(feed_id)s), false) as has_history
 
 -- name: free_abandoned
 -- Links whose crawler is gone: due again, unless each try so far killed its crawler.

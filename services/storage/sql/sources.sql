@@ -78,6 +78,10 @@ update rasid.feeds set
     last_error = %(detail)s,
     errors_count = case when %(failed)s then errors_count + 1 else 0 end,
     links_count = coalesce(%(links_count)s, links_count),
+    problems = coalesce(%(problems)s, problems),
+    newest_item_at = coalesce(%(newest_item_at)s, newest_item_at),
+    overflows_count = overflows_count + %(overflowed)s::int,
+    overflowed_at = case when %(overflowed)s then now() else overflowed_at end,
     -- A server that answers 304 may leave its validators out: they stay.
     etag = case when %(outcome)s = 'listed' then %(etag)s else etag end,
     last_modified = case when %(outcome)s = 'listed' then %(last_modified)s else last_modified end
