@@ -23,6 +23,9 @@ LIVE_EVERY_S = 0.2
 def export_articles(
     context: typer.Context,
     path: Annotated[str, typer.Argument(metavar="PATH|-")],
+    query: Annotated[
+        str | None, typer.Option(help="Only what this finds, as in `rasid search`.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Only articles of this source.")] = None,
     language: Annotated[str | None, typer.Option(help="Only this language, such as ar.")] = None,
     since: Annotated[
@@ -37,7 +40,7 @@ def export_articles(
         str, typer.Option(help=f"Which time --from and --to mean: {', '.join(TIME_COLUMNS)}.")
     ] = TIME_COLUMNS[0],
     distinct: Annotated[
-        bool, typer.Option("--distinct", help="As media.distinct_articles: without copies.")
+        bool, typer.Option("--distinct", help="One article for each story.")
     ] = False,
     columns: Annotated[
         str | None, typer.Option(help="Only these, parted by commas, in this order.")
@@ -70,6 +73,7 @@ def export_articles(
     Examples:
       rasid export articles.parquet
       rasid export arabic.jsonl.gz --language ar --distinct
+      rasid export council.jsonl --query '"مجلس الأمن" -تركيا'
       rasid export november.parquet --from 2026-11-01 --to 2026-12-01
       rasid export articles/ --part-rows 100000         a folder of Parquet files
       rasid export articles/ --format jsonl.zst --resume
@@ -85,6 +89,7 @@ def export_articles(
     if as_json and target.path is None:
         raise RasidError("--json would mix the summary with the articles on standard output")
     selection = Selection(
+        query=query,
         source=source,
         language=language,
         since=since and since.replace(tzinfo=UTC),

@@ -25,9 +25,10 @@ class Selection:
     """Which articles, and which of their columns (all where none is named).
 
     `since` is the first instant that is in, `before` the first that is not; an article that has
-    no such time is left out by either.
+    no such time is left out by either. `query` is one of media.search.
     """
 
+    query: str | None = None
     source: str | None = None
     language: str | None = None
     since: datetime | None = None
@@ -89,11 +90,6 @@ def rows(
         TransientError: Postgres is away.
     """
     names = columns(connection, selection.columns)
-    query = sql.SQL(SQL.rows.decode()).format(
-        view=sql.Identifier("distinct_articles" if selection.distinct else "articles"),
-        columns=sql.SQL(", ").join(sql.Identifier("a", name) for name in names),
-        time=sql.Identifier(selection.time),
-    )
     values: dict[str, object] = {
         "after": after,
         "until": until,
@@ -102,6 +98,18 @@ def rows(
         "since": selection.since,
         "before": selection.before,
     }
+    found = b"true"
+    if selection.query is not None:
+        question = storable({"query": selection.query, "language": selection.language})
+        with transient_errors():
+            asked = connection.execute(SQL.asked, question).fetchone()
+        found, values["asked"] = SQL.that_match, asked and asked[0]
+    query = sql.SQL(SQL.rows.decode()).format(
+        view=sql.Identifier("distinct_articles" if selection.distinct else "articles"),
+        columns=sql.SQL(", ").join(sql.Identifier("a", name) for name in names),
+        time=sql.Identifier(selection.time),
+        found=sql.SQL(found.decode()),
+    )
     with transient_errors(), connection.cursor("export", binary=True) as cursor:
         cursor.itersize = FETCH_ROWS
         yield from cursor.execute(query, storable(values))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
 from services.exporter import run as exporter
@@ -20,7 +21,7 @@ from services.exporter.run import Order, run
 from services.exporter.target import target_of
 from services.shared import compression
 from services.shared.errors import RasidError
-from services.storage import Connection, articles, connect
+from services.storage import Connection, articles, connect, queries
 from services.storage.export import Selection
 from tests.factories import at, stored
 
@@ -218,6 +219,27 @@ def test_filters(connection: Connection) -> None:
     assert ids(since=at(0), time="created_at") == [1, 2, 3]
     assert ids(language="ar", distinct=True, since=at(4)) == []
     assert ids(source="nobody") == []
+    assert ids(query="one") == [1, 2]
+    assert ids(query="three -one") == [3]
+    assert ids(query="one", distinct=True, language="ar") == [1]
+    assert ids(query="three", language="ar") == []
+    assert ids(query="") == []
+
+
+def test_a_query_uses_the_index(connection: Connection) -> None:
+    """What a query finds is looked up by id; the store is not read from end to end."""
+    fill(connection, 5000)
+    connection.execute(b"select rasid.index_articles(array_agg(id)) from rasid.articles")
+    connection.execute(b"analyze rasid.articles, rasid.article_search")
+    statement = (
+        b"explain select * from media.articles as a where a.id > 0 and a.id <= 9999 and "
+        + queries("export").that_match
+        + b" order by a.id"
+    )
+    asked = psycopg.ClientCursor(connection).mogrify(statement.decode(), {"asked": "'4321'"})
+    plans = [line for (line,) in connection.execute(asked.encode())]
+    assert any("Index Scan using articles_pkey" in str(line) for line in plans), plans
+    assert any("article_search_words" in str(line) for line in plans), plans
 
 
 def test_chosen_columns(connection: Connection, tmp_path: Path) -> None:

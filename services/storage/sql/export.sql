@@ -14,11 +14,27 @@ set transaction isolation level repeatable read, read only;
 select last_position, (select coalesce(max(id), 0) from media.articles), media.schema_version()
 from media.change_feed_range;
 
+-- name: asked
+-- A query as media.search reads it.
+select rasid.search_query(
+    %(query)s,
+    case
+        when %(language)s::text is not null then array[%(language)s::text]
+        else array(select language from rasid.stemmers where used)
+    end
+)::text;
+
+-- name: that_match
+a.id = any(array(
+    select s.article_id from rasid.article_search as s where s.words @@ %(asked)s::tsquery
+))
+
 -- name: rows
--- {view} and {columns} are filled in.
+-- What stands in braces is filled in; the last of it is `that_match`, or true.
 select a.id, convert_to(row_to_json(r)::text, 'UTF8')
 from media.{view} as a cross join lateral (select {columns}) as r
 where a.id > %(after)s and a.id <= %(until)s
+    and {found}
     and (%(source)s::text is null or a.source = %(source)s)
     and (%(language)s::text is null or a.language = %(language)s)
     and (%(since)s::timestamptz is null or a.{time} >= %(since)s)
