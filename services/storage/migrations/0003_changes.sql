@@ -41,7 +41,6 @@ create table rasid.changes (
     occurred_at timestamptz not null,
     published_at timestamptz not null default clock_timestamp()
 );
-create index changes_article on rasid.changes (article_id, position);
 
 -- One row, seldom written: a row written with each publication would grow without bound while
 -- somebody holds a snapshot. The newest position is read off the end of rasid.changes.
@@ -68,6 +67,7 @@ declare
     publishing constant bigint := 7216381540393; -- held until the positions are committed
     waiting constant bigint := 7216381540394; -- held by the one who comes next
     feed record;
+    ids bigint[];
     before bigint;
     published bigint;
     newest_id bigint;
@@ -110,7 +110,11 @@ begin
     from rasid.change_feed
     -- Ids start anew where the table was copied without its sequence.
     cross join lateral (select newest_id < settled_id as restarted) as ids;
-    if not exists (select from rasid.outbox where id > feed.settled_id) then
+    ids := array(
+        select id from rasid.outbox where id > feed.settled_id order by id limit max_events
+    );
+    published := cardinality(ids);
+    if published = 0 then
         return 0;
     end if;
     if pg_current_xact_id_if_assigned() is null then
@@ -122,23 +126,16 @@ begin
         (select pruned_position from rasid.change_feed)
     );
     with taken as (
-        delete from rasid.outbox where id in (
-            select id from rasid.outbox where id > feed.settled_id order by id limit max_events
-        )
-        returning *
-    ),
-    added as (
-        insert into rasid.changes (
-            position, kind, article_id, version, story_id, detail, occurred_at
-        )
-        select
-            before + row_number() over (order by id), kind, article_id, version, story_id,
-            detail, occurred_at
-        from taken
-        order by id
-        returning 1
+        delete from rasid.outbox where id = any(ids) returning *
     )
-    select count(*) into published from added;
+    insert into rasid.changes (
+        position, kind, article_id, version, story_id, detail, occurred_at
+    )
+    select
+        before + row_number() over (order by id), kind, article_id, version, story_id,
+        detail, occurred_at
+    from taken
+    order by id;
     -- A mark ahead of new_xid is from another server's life, whose transactions are all over.
     feed.reached := feed.reached or feed.mark_xid > new_xid;
     if published < max_events and new_xid is not null and (
@@ -151,11 +148,11 @@ begin
                 when feed.reached and not feed.restarted then feed.mark_id else feed.settled_id
             end,
             mark_id = newest_id,
-            mark_xid = new_xid;
+            mark_xid = new_xid
+        -- Another time will do where somebody prunes just now.
+        where only_row in (select only_row from rasid.change_feed for update skip locked);
     end if;
-    if published > 0 then
-        perform pg_notify('rasid_changes', (before + published)::text);
-    end if;
+    perform pg_notify('rasid_changes', (before + published)::text);
     return published;
 end
 $$;
@@ -169,8 +166,8 @@ declare
     pruned bigint;
     last_pruned bigint;
 begin
-    -- Who prunes waits for who prunes; readers and publishers wait for neither.
-    perform 1 from rasid.change_feed for update;
+    -- One at a time; readers and publishers do not wait for it.
+    perform pg_advisory_xact_lock(7216381540395);
     with oldest as (
         select position, published_at from rasid.changes order by position limit max_rows
     ),
