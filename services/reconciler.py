@@ -12,13 +12,13 @@ from services.queue import Queue
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
-from services.storage import Database, changes, stories
+from services.storage import Database, changes, quotations, stories
 
 #: A change whose writer was killed after its commit waits so long for its position.
 PUBLISH_EVERY_S = 1.0
 #: The same while Postgres is away.
 LOOK_FOR_POSTGRES_S = 5.0
-#: Partitions are made two months ahead.
+#: Partitions are made weeks ahead.
 ROLL_EVERY_S = 6 * 3600
 
 log = get_logger()
@@ -56,6 +56,7 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
             changes.publish(database.connection())
             if time.monotonic() >= roll_at:
                 stories.roll_bands(database.connection())
+                quotations.roll(database.connection())
                 roll_at = time.monotonic() + ROLL_EVERY_S
             told = ""
         except Exception as error:  # noqa: BLE001 - this thread must not end

@@ -11,6 +11,7 @@ from dataclasses import replace
 from services.shared import arabic, urls
 from services.shared.contracts import Article, Comment, Extraction, RawPage
 from services.shared.errors import InvalidUrl
+from worker import quote
 from worker.fingerprint import fingerprint, text_sha256
 
 _UNWANTED = re.compile(
@@ -31,13 +32,14 @@ def normalize(extraction: Extraction, page: RawPage) -> Article:
 
 
 def _article(extraction: Extraction, url: str, identity: str) -> Article:
-    tokens = arabic.tokens(extraction.text)
+    tokens, quoted = quote.split(arabic.normalize(extraction.text))
     return Article(
         extraction=extraction,
         url=url,
         normalized_url=identity,
         text_sha256=text_sha256(tokens),
         fingerprint=fingerprint(tokens),
+        passages=quote.hashes(tokens, quoted),
     )
 
 

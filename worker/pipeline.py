@@ -1,7 +1,8 @@
 """The whole pipeline: page ids in, what became of each page out.
 
-    queue.take -> extract -> normalize -> save -> link stories -> publish changes -> queue.done
-                     |  (clean and fingerprint are called by these two)
+    queue.take -> extract -> normalize -> save -> link stories -> look for quotations
+                     |          |                  -> publish changes -> queue.done
+                     |  (clean, fingerprint and quote are called by these two)
                      +-> Rejection, counted with its reason
                      +-> DeadLetter, kept with body, reason and traceback
 
@@ -31,7 +32,7 @@ from services.shared.observability import get_logger
 from services.shared.settings import Settings
 from services.storage import Connection, changes, raw_pages, results
 from services.storage.results import Processed
-from worker import stories
+from worker import quotations, stories
 from worker.extract import EXTRACTOR_VERSION, extract
 from worker.limits import guarded
 from worker.normalize import normalize
@@ -77,9 +78,26 @@ def process(  # noqa: PLR0913 - all that a process holds open
     decisions = _save(connection, processed)
     stored = [found.article_id for found in decisions if found.article_id is not None]
     stories.link(connection, documents or Documents(), stored)
+    quotations.look(connection, _passages(processed, decisions))
     _publish(connection)
     queue.done(ids)
     return decisions
+
+
+def _passages(
+    processed: Sequence[Processed], decisions: Sequence[Decision]
+) -> dict[int, tuple[int, ...]]:
+    """Return the hashes of passages by article, where the page is what the article is made of.
+
+    Also where it was stored before: perhaps the worker was killed after that.
+    """
+    return {
+        decision.article_id: item.result.passages
+        for item, decision in zip(processed, decisions, strict=True)
+        if decision.article_id is not None
+        and isinstance(item.result, Article)
+        and decision.status not in {"outdated", "worse"}
+    }
 
 
 def _publish(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """Texts go in; hashes that find shared passages, and the passages of two texts, come out.
 
-A passage is a run of words that stands in two texts. Runs of six words are hashed, and of each
+A passage is words in a row that stand in two texts. Shingles of six words are hashed, and of each
 window of such hashes the least is kept (winnowing): of the same window everybody keeps the same
 one, so a text that repeats 13 words of another between quotation marks, or 29 anywhere, shares a
 kept hash with it. Texts that do are then compared word by word, which finds shorter passages too.
@@ -13,22 +13,23 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from services.shared import arabic
 from services.shared.arabic import Words
+from worker.fingerprint import Hashes, mix, word_hashes
 
-RUN = 6  # words hashed together
-QUOTED_WINDOW = 8  # runs, where the text stands between quotation marks
-WINDOW = 24  # runs, anywhere
+SHINGLE = 6  # words hashed together
+QUOTED_WINDOW = 8  # shingles, where the text stands between quotation marks
+WINDOW = 24  # shingles, anywhere
 MIN_TOKENS = 12  # words of a passage
-MAX_GAP = 3  # words that may differ between two runs of one passage
+MAX_GAP = 3  # words that may differ between two blocks of one passage
 #: Words at the end of longer texts are not looked at: these are no articles but archives.
 MAX_TOKENS = 20_000
-#: A run that stands more often in one text says nothing about where it comes from.
+#: A shingle that stands more often in one text says nothing about where it comes from.
 MAX_REPEATS = 8
 #: Where so many numbers differ within passages, one in so many words at least, two reports are
 #: made from one template.
@@ -37,12 +38,47 @@ TEMPLATE_WORDS = 50
 #: Two texts that share so much of the longer one are copies, which stories tell of.
 COPY_SHARE = 0.5
 
-Hashes = npt.NDArray[np.uint64]
-
 _QUOTED = re.compile(
     r'«[^«»]{20,2000}»|“[^“”]{20,2000}”|„[^„“”]{20,2000}[“”]|‹[^‹›]{20,2000}›|"[^"\n]{20,2000}"'
 )
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Reading:
+    """The words of a text; their places are made only for paragraphs where one is asked for."""
+
+    def __init__(self, text: str) -> None:
+        """Read the text."""
+        self._paragraphs = text.split("\n")
+        words = [arabic.tokens(paragraph) for paragraph in self._paragraphs]
+        self.tokens = [token for found in words for token in found]
+        #: Of each paragraph, and of the end: characters and words before it.
+        self._starts = [0, *accumulate(len(paragraph) + 1 for paragraph in self._paragraphs)]
+        self._tokens = [0, *accumulate(map(len, words))]
+        self._places: dict[int, Words] = {}
+
+    def place(self, first: int, end: int) -> tuple[int, int]:
+        """Return where words stand: first character, and the character after the last."""
+        start, words, before = self._at(bisect_right(self._tokens, first) - 1)
+        stop, last_words, last_before = self._at(bisect_right(self._tokens, end - 1) - 1)
+        return (
+            start + words.starts[first - before],
+            stop + last_words.ends[end - 1 - last_before],
+        )
+
+    def tokens_at(self, start: int, end: int) -> tuple[int, int]:
+        """Return which words stand between two characters; the reverse of `place`."""
+        first, words, before = self._at(bisect_right(self._starts, start) - 1)
+        last, last_words, last_before = self._at(bisect_left(self._starts, end) - 1)
+        return (
+            before + bisect_left(words.starts, start - first),
+            last_before + bisect_right(last_words.ends, end - last),
+        )
+
+    def _at(self, paragraph: int) -> tuple[int, Words, int]:
+        if paragraph not in self._places:
+            self._places[paragraph] = arabic.words(self._paragraphs[paragraph])
+        return self._starts[paragraph], self._places[paragraph], self._tokens[paragraph]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +92,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A run of words that stands in two texts: blocks in the order of both, little between them."""
+    """Words that stand in two texts: blocks in the order of both, little between them."""
 
     blocks: tuple[Block, ...]
 
@@ -91,10 +127,10 @@ class Passage:
         return Passage(tuple(Block(b.other, b.one, b.length) for b in self.blocks))
 
 
-def hashes(normal: str) -> tuple[int, ...]:
-    """Return the hashes kept of a normalised text (`arabic.normalize`), 64 bits with sign."""
+def split(normal: str) -> tuple[list[str], list[tuple[int, int]]]:
+    """Return the words of a normalised text, and the ranges of those between quotation marks."""
     tokens: list[str] = []
-    quoted: list[tuple[int, int]] = []
+    quoted = []
     end = 0
     for match in _QUOTED.finditer(normal):
         tokens += arabic.split(normal[end : match.start()])
@@ -102,28 +138,33 @@ def hashes(normal: str) -> tuple[int, ...]:
         tokens += arabic.split(match.group())
         quoted.append((first, len(tokens)))
         end = match.end()
-    tokens += arabic.split(normal[end:])
-    runs = _runs(tokens[:MAX_TOKENS])
-    if not len(runs):
+    return tokens + arabic.split(normal[end:]), quoted
+
+
+def hashes(tokens: Sequence[str], quoted: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Return the hashes kept of what `split` returned: 64 bits with sign each."""
+    shingles = _shingles(tokens[:MAX_TOKENS])
+    if not len(shingles):
         return ()
-    kept = [_winnow(runs, 0, len(runs), WINDOW)]
+    kept = [_winnow(shingles, 0, len(shingles), WINDOW)]
     for first, last in quoted:
-        if first + RUN <= min(last, MAX_TOKENS):
-            kept.append(_winnow(runs, first, min(last, MAX_TOKENS) - RUN + 1, QUOTED_WINDOW))
-    chosen = np.unique(runs[np.concatenate(kept)]).view(np.int64)
+        end = min(last, MAX_TOKENS) - SHINGLE + 1
+        if end > first:
+            kept.append(_winnow(shingles, first, end, QUOTED_WINDOW))
+    chosen = np.unique(shingles[np.concatenate(kept)]).view(np.int64)
     return tuple(chosen.tolist())
 
 
-def shared(one: Words, other: Words) -> list[Passage]:
-    """Return the passages of both texts, in the order of the one.
+def shared(one: list[str], other: list[str]) -> list[Passage]:
+    """Return the passages that the words of two texts have in common, in the order of the one.
 
     None where the texts are copies of each other, or reports made from one template.
     """
-    if other.tokens < one.tokens:
+    ours, theirs = one[:MAX_TOKENS], other[:MAX_TOKENS]
+    if theirs < ours:
         # The order of the two must make no difference to what is found.
-        mirrored = [passage.mirrored() for passage in shared(other, one)]
+        mirrored = [passage.mirrored() for passage in shared(theirs, ours)]
         return sorted(mirrored, key=lambda passage: passage.one)
-    ours, theirs = one.tokens[:MAX_TOKENS], other.tokens[:MAX_TOKENS]
     passages = _apart(_chains(_blocks(_masked(ours), _masked(theirs))))
     differing = sum(
         ours[block.one + i] != theirs[block.other + i]
@@ -137,36 +178,19 @@ def shared(one: Words, other: Words) -> list[Passage]:
     return [] if template or copies else passages
 
 
-def place(words: Words, first: int, end: int) -> tuple[int, int]:
-    """Return where words stand in their text: first character, and the character after the last."""
-    return words.starts[first], words.ends[end - 1]
+def _shingles(tokens: Sequence[str]) -> Hashes:
+    words = word_hashes(tokens)
+    count = max(0, len(tokens) - SHINGLE + 1)
+    shingles = np.zeros(count, np.uint64)
+    for offset in range(SHINGLE):
+        shingles = shingles * _MULTIPLIER + words[offset : offset + count]
+    return mix(shingles)
 
 
-def tokens_at(words: Words, start: int, end: int) -> tuple[int, int]:
-    """Return which words stand between two characters of the text; the reverse of `place`."""
-    return bisect_left(words.starts, start), bisect_right(words.ends, end)
-
-
-def _runs(tokens: Sequence[str]) -> Hashes:
-    count = max(0, len(tokens) - RUN + 1)
-    words = np.fromiter(
-        (xxhash.xxh3_64_intdigest(token.encode("utf-8", "surrogatepass")) for token in tokens),
-        np.uint64,
-        len(tokens),
-    )
-    runs = np.zeros(count, np.uint64)
-    for offset in range(RUN):
-        runs = runs * _MULTIPLIER + words[offset : offset + count]
-    # Every bit has to depend on every word, for the least is kept.
-    runs ^= runs >> np.uint64(32)
-    runs *= np.uint64(0xD6E8FEB86659FD93)
-    return runs ^ (runs >> np.uint64(32))
-
-
-def _winnow(runs: Hashes, first: int, end: int, window: int) -> npt.NDArray[np.intp]:
+def _winnow(shingles: Hashes, first: int, end: int, window: int) -> npt.NDArray[np.intp]:
     """Return the places of the least hash of each window, the last of equal ones."""
     window = min(window, end - first)
-    windows = np.lib.stride_tricks.sliding_window_view(runs[first:end], window)
+    windows = np.lib.stride_tricks.sliding_window_view(shingles[first:end], window)
     least = window - 1 - windows[:, ::-1].argmin(axis=1)
     return np.unique(least + np.arange(first, first + len(windows)))
 
@@ -176,8 +200,8 @@ def _masked(tokens: Sequence[str]) -> list[str]:
 
 
 def _blocks(ours: Sequence[str], theirs: Sequence[str]) -> list[Block]:
-    """Return the longest runs both have, of six words or more, in the order of ours."""
-    own, their = _runs(ours), _runs(theirs)
+    """Return the longest blocks, of six words or more, in the order of ours."""
+    own, their = _shingles(ours), _shingles(theirs)
     common = np.intersect1d(own, their)
     places: dict[int, list[int]] = {}
     for index in np.flatnonzero(np.isin(their, common)).tolist():
@@ -188,16 +212,16 @@ def _blocks(ours: Sequence[str], theirs: Sequence[str]) -> list[Block]:
         repeats[int(own[index])] = repeats.get(int(own[index]), 0) + 1
     blocks, reached = [], dict[int, int]()
     for i in found:
-        run = int(own[i])
-        if repeats[run] > MAX_REPEATS or len(places[run]) > MAX_REPEATS:
+        shingle = int(own[i])
+        if repeats[shingle] > MAX_REPEATS or len(places[shingle]) > MAX_REPEATS:
             continue
-        for j in places[run]:
+        for j in places[shingle]:
             if reached.get(j - i, 0) > i:
                 continue
             start, length = i, _same(ours, theirs, i, j)
             while start and start > i - j and ours[start - 1] == theirs[start - 1 + j - i]:
                 start -= 1
-            if length >= RUN:
+            if length >= SHINGLE:
                 blocks.append(Block(start, start + j - i, i - start + length))
                 reached[j - i] = i + length
     return sorted(blocks, key=lambda block: (block.one, block.other))

@@ -26,6 +26,7 @@ MODULES = {
     "demo": "run",
     "test": "run",
     "articles": "articles",
+    "quotations": "quotations",
     "stories": "stories",
     "follow": "follow",
     "export": "export",

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from services.storage.articles import ArticleRow
 from services.storage.dead_letters import Letter
+from services.storage.quotations import Row
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
@@ -36,6 +37,32 @@ def articles_table(rows: Iterable[ArticleRow]) -> Table:
             Text(isolated(str(row["title"] or "-"))),
         )
     return table
+
+
+def quotations_table(rows: Iterable[Row]) -> Table:
+    """Return quotations, one a row, with the outlet that carried it first."""
+    table = Table("id", "first", "outlet", "articles", "stories", "outlets", "passage", box=None)
+    for row in rows:
+        table.add_row(
+            str(row["id"]),
+            str(row["first_at"])[:16].replace("T", " "),
+            Text(isolated(str(row["first_outlet"] or "-"))),
+            *(str(row[f"{name}_count"]) for name in ("articles", "stories", "outlets")),
+            Text(isolated(" ".join(str(row["text"]).split())), overflow="fold"),
+        )
+    return table
+
+
+def print_carriers(console: Console, rows: Iterable[Row]) -> None:
+    """Print each quotation as its first article has it, and everyone who carries it."""
+    for row in rows:
+        if row["is_first"]:
+            text = " ".join(str(row["text"]).split())
+            console.print(Text(f"\n{row['quotation_id']}  {isolated(text)}"))
+        place = f"{row['text_start']}-{row['text_end']}"
+        dated = str(row["dated_at"])[:16].replace("T", " ")
+        outlet = isolated(str(row["outlet"] or "-"))
+        console.print(Text(f"   {dated}  article {row['article_id']}  {place:>11}  {outlet}"))
 
 
 def counts_table(title: str, rows: Mapping[tuple[str, str], int]) -> Table:

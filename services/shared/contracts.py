@@ -225,6 +225,16 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A stretch of one version of an article's text: characters from 0, the end not included."""
+
+    article_id: int
+    version: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
     """An extraction made fit to store: strings Postgres can hold, addresses and keys settled."""
 
@@ -237,6 +247,8 @@ class Article:
     text_sha256: bytes
     #: Of the same tokens: finds near-duplicates.
     fingerprint: Fingerprint
+    #: 64 bits with sign each: hashes by which passages that others carry too are found.
+    passages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

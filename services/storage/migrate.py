@@ -87,7 +87,7 @@ def migrate(database_url: str) -> list[str]:
                 )
             applied.append(migration.name)
         if latest() >= BANDS_SINCE:
-            connection.execute(SQL.roll_bands)
+            connection.execute(SQL.roll)
         connection.execute(SQL.unlock)
         return applied
 

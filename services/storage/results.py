@@ -23,6 +23,7 @@ from services.storage import (
     Connection,
     changes,
     queries,
+    quotations,
     search,
     stories,
     transient_errors,
@@ -183,6 +184,12 @@ def _publish(
             if row["text_changed"]
         },
     )
+    changed = {i: row for i, row in updated.items() if row["text_changed"]}
+    quotations.publish(
+        connection,
+        {i: row["passages"] for i, row in {**created, **changed}.items()},  # type: ignore[misc]
+        list(updated),
+    )
 
 
 def _record(
@@ -231,6 +238,7 @@ def _article_row(item: Processed, article: Article, extractor_version: int) -> R
     row["normalized_url_sha256"] = hashlib.sha256(str(row["normalized_url"]).encode()).digest()
     row["content_sha256"] = _content_sha256(row)
     row["fingerprint"] = article.fingerprint
+    row["passages"] = article.passages
     row["text_changed"] = False
     return row
 

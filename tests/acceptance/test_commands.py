@@ -68,6 +68,17 @@ def test_seeds_through_the_whole_pipeline(product: Product) -> None:
         body = [" ".join(line.split()) for line in text[first : last + 1] if line.strip()]
         stored = [" ".join(line.lstrip("# ").split()) for line in str(row["text"]).splitlines()]
         assert [line for line in stored if line] == body
+    (quotation,) = lines(rasid("quotations", "--json", env=env).stdout)
+    assert str(quotation["text"]).startswith("نحن ملتزمون")
+    assert "نحن ملتزمون" in rasid("quotations", env=env).stdout.decode()
+    of_article = "quotations", str(quotation["first_article_id"])
+    carriers = lines(rasid(*of_article, "--json", env=env).stdout)
+    assert [carrier["is_first"] for carrier in carriers] == [True, False]
+    assert {carrier["article_id"] for carrier in carriers} == {
+        found[SEEDS[number].name]["id"] for number in (0, 3)
+    }
+    assert rasid(*of_article, env=env).stdout.decode().count("article ") == 2
+    assert b"no article 9999" in rasid("quotations", "9999", env=env).stderr
     search = rasid("search", "القوات", '"شرق', 'سوريا"', "--limit", "3", env=env)
     assert "[سوريا]" in search.stdout.decode()
     hits = lines(rasid("search", "القوّات الأميركيّة", "--json", env=env).stdout)

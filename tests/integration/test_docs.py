@@ -14,7 +14,7 @@ from services.storage import connect, results
 from tests.factories import stored
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "consumers.md"
-SECTION = re.compile(r"^### `media\.(\w+)[^`\n]*`\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^### `media\.(\w+)[^`\n]*`\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 #: Columns of views; arguments and columns of functions.
 NAMES = """
     select c.relname, a.attname, format_type(a.atttypid, a.atttypmod)

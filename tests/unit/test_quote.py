@@ -24,19 +24,19 @@ def words(count: int) -> str:
 
 def passages(one: str, other: str) -> list[tuple[str, str]]:
     """What two texts share, as each has it."""
-    ours, theirs = arabic.words(one), arabic.words(other)
+    ours, theirs = quote.Reading(one), quote.Reading(other)
     return [
         (
-            one[slice(*quote.place(ours, *passage.one))],
-            other[slice(*quote.place(theirs, *passage.other))],
+            one[slice(*ours.place(*passage.one))],
+            other[slice(*theirs.place(*passage.other))],
         )
-        for passage in quote.shared(ours, theirs)
+        for passage in quote.shared(ours.tokens, theirs.tokens)
     ]
 
 
 def hashes(text: str) -> set[int]:
     """The hashes kept of a text."""
-    return set(quote.hashes(arabic.normalize(text)))
+    return set(quote.hashes(*quote.split(arabic.normalize(text))))
 
 
 def test_a_statement_is_found_as_each_text_has_it() -> None:
@@ -123,7 +123,10 @@ def test_twenty_nine_words_share_a_hash(count: int, before: int, after: int) -> 
     assert hashes(f"{words(before)} {run} {words(after)}") & hashes(f"{run} {words(after)}")
 
 
-few_words = st.lists(st.sampled_from(["قال", "الأمريكي", "1,5", "ﷺ", "b", "كُلّ", "«"]), max_size=60)
+few_words = st.lists(
+    st.sampled_from(["قال", "الأمريكي", "1,5", "ﷺ", "b", "كُلّ", "«", "\n", "か\n\u3099"]),
+    max_size=60,
+)
 
 
 @settings(max_examples=300)
@@ -132,19 +135,19 @@ def test_places_are_exact_and_the_order_of_two_texts_makes_no_difference(
     left: list[str], right: list[str], odd: str
 ) -> None:
     """The text between a passage's places has its words, all of them and no others."""
-    one, other = arabic.words(" ".join(left) + odd), arabic.words(odd + "،".join(right))
-    found = quote.shared(one, other)
+    one, other = quote.Reading(" ".join(left) + odd), quote.Reading(odd + "،".join(right))
+    found = quote.shared(one.tokens, other.tokens)
 
     for text, side, spans in (
         (" ".join(left) + odd, one, [passage.one for passage in found]),
         (odd + "،".join(right), other, [passage.other for passage in found]),
     ):
         for first, end in spans:
-            start, stop = quote.place(side, first, end)
+            start, stop = side.place(first, end)
             # A character of several words is never cut.
-            covered = slice(*quote.tokens_at(side, start, stop))
+            covered = slice(*side.tokens_at(start, stop))
             assert arabic.tokens(text[start:stop]) == side.tokens[covered]
-    mirrored = [passage.mirrored() for passage in quote.shared(other, one)]
+    mirrored = [passage.mirrored() for passage in quote.shared(other.tokens, one.tokens)]
     assert sorted(mirrored, key=lambda passage: passage.one) == found
     for earlier, later in pairwise(found):
         assert earlier.one <= later.one
@@ -158,17 +161,32 @@ def test_places_are_exact_and_the_order_of_two_texts_makes_no_difference(
 @given(st.text(alphabet=st.characters()))
 def test_hashes_of_any_text(text: str) -> None:
     """Whatever the characters, hashes are numbers that Postgres holds, and each is kept once."""
-    kept = quote.hashes(arabic.normalize(text))
+    tokens, quoted = quote.split(arabic.normalize(text))
+    kept = quote.hashes(tokens, quoted)
 
+    assert tokens == arabic.tokens(text)
     assert all(-(2**63) <= value < 2**63 for value in kept)
     assert len(set(kept)) == len(kept)
+
+
+@settings(max_examples=300)
+@given(st.text(st.one_of(st.sampled_from("ab \n\r\u3099かﷺ1,.\u0301أ\u200f"), st.characters())))
+def test_a_reading_has_the_words_of_the_text(text: str) -> None:
+    """Read by paragraphs, words and places are those of the whole text."""
+    reading, words = quote.Reading(text), arabic.words(text)
+
+    assert reading.tokens == words.tokens
+    for index, (start, end) in enumerate(zip(words.starts, words.ends, strict=True)):
+        assert reading.place(index, index + 1) == (start, end)
+        first, last = reading.tokens_at(start, end)
+        assert first <= index < last
 
 
 def test_part_of_a_passage() -> None:
     """A part has the same words of both texts, and is none when it is short."""
     run = words(30)
-    one, other = arabic.words(f"{words(40)} {run}"), arabic.words(f"{run} {words(40)}")
-    (passage,) = quote.shared(one, other)
+    one, other = quote.Reading(f"{words(40)} {run}"), quote.Reading(f"{run} {words(40)}")
+    (passage,) = quote.shared(one.tokens, other.tokens)
 
     part = passage.part(45, 60)
 

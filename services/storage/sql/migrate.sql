@@ -28,9 +28,9 @@ select version, sha256 from rasid_migrations.applied;
 -- name: version
 select coalesce(max(version), 0) from rasid_migrations.applied;
 
--- name: roll_bands
--- Partitions of the next months; the reconciler makes them too.
-select rasid.roll_bands();
+-- name: roll
+-- Partitions of the next months and weeks; the reconciler makes them too.
+select rasid.roll_bands(), rasid.roll_passages();
 
 -- name: record
 insert into rasid_migrations.applied (version, name, sha256) values (%s, %s, %s);
