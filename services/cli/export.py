@@ -11,8 +11,7 @@ import typer
 from services.cli.app import app, print_json, progress_console, settings_of
 from services.cli.session import servers
 from services.shared.errors import RasidError, TransientError
-from services.storage import connect
-from services.storage.export import TIME_COLUMNS, Selection
+from services.storage.export import TIME_COLUMNS, Selection, open_for_reading
 
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 PLAIN_EVERY_S = 5.0
@@ -67,7 +66,8 @@ def export_articles(
     All rows are those of one moment, in the order of their ids. PATH appears when it is whole;
     until then everything is in PATH.part, and --resume goes on with that after whatever ended it
     (the rows after the break are then those of a later moment). The summary names the feed
-    position of the moment it began: follow the changes after it, and nothing is missed.
+    position of the moment it began: follow the changes after it, and nothing is missed. Role
+    rasid_reader is enough, but for --query.
 
     \b
     Examples:
@@ -100,7 +100,7 @@ def export_articles(
     )
     with (
         servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
+        open_for_reading(session.database_url) as connection,
     ):
         order = Order(
             target=target, selection=selection, part_rows=part_rows, resume=resume, force=force

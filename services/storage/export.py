@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from psycopg import errors as pg
 from psycopg import sql
 
-from services.shared.errors import RasidError
-from services.storage import Connection, queries, transient_errors
+from services.shared.errors import NotMigrated, RasidError
+from services.storage import Connection, open_connection, queries, transient_errors
 from services.storage.text import storable
 
 SQL = queries("export")
 #: Rows that are fetched at once; what an export holds in memory.
 FETCH_ROWS = 500
+#: Of schema media, that this code can read.
+MAJOR = "1"
 
 TimeColumn = Literal["published_at", "created_at", "updated_at"]
 TIME_COLUMNS: tuple[TimeColumn, ...] = get_args(TimeColumn)
@@ -47,6 +50,39 @@ class Start:
     #: The newest article; later ones are not exported.
     until_id: int
     schema_version: str
+
+
+def open_for_reading(database_url: str) -> Connection:
+    """Return a connection that can read schema media, which is all that an export needs.
+
+    Any role that was given rasid_reader will do, and any version of the contract that this code
+    can read.
+
+    Raises:
+        NotMigrated: there is no schema media, or one of another major version.
+        RasidError: this role may not read it.
+        TransientError: the server cannot be reached or refuses.
+    """
+    connection = open_connection(database_url)
+    try:
+        _check_contract(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_contract(connection: Connection) -> None:
+    try:
+        with transient_errors():
+            row = connection.execute(SQL.schema_version).fetchone()
+    except (pg.UndefinedFunction, pg.InvalidSchemaName):
+        raise NotMigrated("the database has no schema media: run `rasid migrate`") from None
+    except pg.InsufficientPrivilege:
+        raise RasidError("this role may not read schema media: grant rasid_reader to it") from None
+    found = str(row[0]) if row else ""
+    if found.partition(".")[0] != MAJOR:
+        raise NotMigrated(f"schema media has version {found}; this Rasid reads {MAJOR}.x")
 
 
 def columns(connection: Connection, chosen: tuple[str, ...] = ()) -> dict[str, str]:
@@ -87,6 +123,7 @@ def rows(
     however many there are, a few hundred are in memory.
 
     Raises:
+        RasidError: this role may not look for a query.
         TransientError: Postgres is away.
     """
     names = columns(connection, selection.columns)
@@ -101,8 +138,14 @@ def rows(
     found = b"true"
     if selection.query is not None:
         question = storable({"query": selection.query, "language": selection.language})
-        with transient_errors():
-            asked = connection.execute(SQL.asked, question).fetchone()
+        try:
+            with transient_errors():
+                asked = connection.execute(SQL.asked, question).fetchone()
+        except pg.InsufficientPrivilege:
+            raise RasidError(
+                "an export by query needs the role that owns Rasid's tables; media.search() is for "
+                "every reader"
+            ) from None
         found, values["asked"] = SQL.that_match, asked and asked[0]
     query = sql.SQL(SQL.rows.decode()).format(
         view=sql.Identifier("distinct_articles" if selection.distinct else "articles"),

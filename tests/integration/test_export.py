@@ -20,9 +20,9 @@ from services.exporter.progress import Progress
 from services.exporter.run import Order, run
 from services.exporter.target import target_of
 from services.shared import compression
-from services.shared.errors import RasidError
+from services.shared.errors import NotMigrated, RasidError
 from services.storage import Connection, articles, connect, queries
-from services.storage.export import Selection
+from services.storage.export import Selection, open_for_reading
 from tests.factories import at, stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -330,6 +330,37 @@ def test_what_is_there_stays(connection: Connection, tmp_path: Path) -> None:
         export(connection, path, resume=True, force=True)
     export(connection, path, resume=True)
     assert len(lines(path)) == 1500
+
+
+def test_a_reader_may_export(connection: Connection, database_url: str, tmp_path: Path) -> None:
+    """Role rasid_reader is enough; for a query, which it is not, the message says so."""
+    fill(connection, 3)
+    with open_for_reading(database_url) as reader:
+        reader.execute(b"set role rasid_reader")
+        assert export(reader, tmp_path / "a.parquet", distinct=True, time="created_at").parts
+        assert export(reader, tmp_path / "a.jsonl").articles == 3
+        with pytest.raises(RasidError, match="needs the role that owns"):
+            export(reader, tmp_path / "b.jsonl", query="one")
+
+
+def test_a_database_that_cannot_be_read(
+    connection: Connection, database_url: str, empty_database_url: str
+) -> None:
+    """No schema media, another version of it, or no right to it: the message says what to do."""
+    with pytest.raises(NotMigrated, match="rasid migrate"):
+        open_for_reading(empty_database_url)
+    connection.execute(
+        b"create or replace function media.schema_version() returns text language sql return '2.0'"
+    )
+    with pytest.raises(NotMigrated, match=r"version 2\.0"):
+        open_for_reading(database_url)
+    connection.execute(b"create role nobody_here login")
+    nobody = database_url.replace("//rasid@", "//nobody_here@")
+    try:
+        with pytest.raises(RasidError, match="grant rasid_reader"):
+            open_for_reading(nobody)
+    finally:
+        connection.execute(b"drop role nobody_here")
 
 
 def test_two_at_once(connection: Connection, database_url: str, tmp_path: Path) -> None:

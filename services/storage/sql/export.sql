@@ -1,5 +1,8 @@
 -- Articles as consumers see them, one JSON text a row, in the order of their ids.
 
+-- name: schema_version
+select media.schema_version();
+
 -- name: columns
 select a.attname, format_type(a.atttypid, a.atttypmod)
 from pg_attribute as a
