@@ -15,7 +15,17 @@ from dataclasses import dataclass
 
 from crawler.context import Context
 from crawler.items import Work
-from crawler.politeness import HOST_BLOCK_S, HOST_LONGEST_BLOCK_S, LINK_TRIES
+from crawler.outcomes import HostBlocked
+from crawler.pace import Pace
+from crawler.politeness import (
+    HOST_BLOCK_S,
+    HOST_LONGEST_BLOCK_S,
+    HOST_SHORTEST_BLOCK_S,
+    LINK_TRIES,
+    VISIT_AGAIN_S,
+    VISIT_EVERY_S,
+    VISIT_TRIES,
+)
 from services.shared.frontier import DueFeed, DueLink, FeedKind
 from services.shared.observability import get_logger
 from services.storage import Connection, hosts, links, sources
@@ -35,9 +45,11 @@ Key = tuple[type, int]
 class _Taken:
     """What one look into the store found."""
 
-    held: set[str]
+    kept: set[str]
+    new: list[hosts.Leased]
+    idle: set[str]
     work: list[Work]
-    blocked_before: set[str]
+    told: list[hosts.Asked]
     #: Hosts with work that another crawler holds.
     others: int
 
@@ -54,20 +66,19 @@ class Frontier:
         self._most_hosts = context.settings.crawl_hosts
         self._sources = list(context.sources.values())
         self._names = list(context.sources)
-        # One more than the host answers at a time: it stands behind them, and waits for the delay.
-        self._per_host = {
-            name: source.crawl.concurrency + 1 for name, source in context.sources.items()
-        }
+        self._policies = {name: source.crawl for name, source in context.sources.items()}
         self._kinds = kinds
+        self.pace = Pace()
         self._crawler = uuid.uuid4().hex
         self._queues: dict[str, deque[Work]] = {}
         self._rounds: deque[str] = deque()
         self._in_flight: dict[Key, str] = {}
+        #: Other hosts that work under way was led to by redirects.
+        self._visits: dict[Key, set[str]] = {}
         #: Of these, how many each host has not answered yet.
         self._asking: dict[Key, str] = {}
         self._asked: Counter[str] = Counter()
         self._blocked: dict[str, float] = {}
-        self._blocked_before: set[str] = set()
         self._woken = asyncio.Event()
         self._looked_at = 0.0
         self._others_until = 0.0
@@ -104,8 +115,13 @@ class Frontier:
             host = self._rounds[0]
             self._rounds.rotate(-1)
             queue = self._queues[host]
-            if queue and self._asked[host] < self._per_host[queue[0].source]:
-                return queue.popleft()
+            if not queue:
+                continue
+            policy = self._policies[queue[0].source]
+            # One more than the host answers at a time: it stands behind them, and waits its turn.
+            if self._asked[host] > policy.concurrency or self.pace.wait_s(host, policy.delay_s) > 0:
+                continue
+            return queue.popleft()
         return None
 
     async def _look(self) -> bool:
@@ -116,10 +132,14 @@ class Frontier:
         if wait > 0:
             await self._sleep(wait)
             return True
-        held, busy = list(self._queues), set(self._in_flight.values())
+        held = list(self._queues)
+        busy = set(self._in_flight.values()).union(*self._visits.values())
+        began = time.monotonic()
         taken = await self._store.run(lambda tx: self._take(tx, held, hungry, busy))
         self._looked_at = time.monotonic()
-        if await self._keep(taken) or busy or any(self._queues.values()):
+        self._hold(taken, held, began + self._lease_s)
+        await self._keep(taken.work)
+        if taken.work or busy or any(self._queues.values()):
             return True
         if self._once and not (taken.others and time.monotonic() < self._others_until):
             return False
@@ -133,7 +153,9 @@ class Frontier:
     def _take(self, tx: Connection, held: list[str], hungry: list[str], busy: set[str]) -> _Taken:
         """Renew leases, take free hosts and due work, give idle hosts back; in one transaction."""
         kept = hosts.renew(tx, self._crawler, held, lease_s=self._lease_s)
-        new = hosts.take(
+        told = self.pace.to_tell()
+        hosts.asked(tx, self._crawler, told)
+        leased = hosts.take(
             tx,
             self._crawler,
             self._names,
@@ -141,41 +163,72 @@ class Frontier:
             count=self._most_hosts - len(kept),
             lease_s=self._lease_s,
         )
-        if links.free_abandoned(tx, list(new), max_attempts=LINK_TRIES):
+        new = [host.name for host in leased]
+        if links.free_abandoned(tx, new, max_attempts=LINK_TRIES):
             log.info("links of a crawler that is gone are due again", hosts=len(new))
         ask = [*new, *(host for host in hungry if host in kept)]
         feeds = sources.take_due(tx, ask, self._names, self._kinds, lease_s=self._lease_s)
         due = links.take_due(tx, ask, self._names, per_host=TAKEN_PER_HOST)
         work: list[Work] = [*feeds, *due]
         used = {piece.host for piece in work} | busy
-        idle = [host for host in ask if host not in used]
-        hosts.give_back(tx, self._crawler, idle)
+        idle = {host for host in ask if host not in used}
+        hosts.give_back(tx, self._crawler, sorted(idle))
         others = 0
-        if self._once and not feeds and not due:
+        if self._once and not work:
             others = hosts.left_over(tx, self._crawler, self._names, self._kinds)
-        return _Taken(
-            held={*kept, *new}.difference(idle),
-            work=work,
-            blocked_before={host for host, was_blocked in new.items() if was_blocked},
-            others=others,
-        )
+        return _Taken(kept=kept, new=leased, idle=idle, work=work, told=told, others=others)
 
-    async def _keep(self, taken: _Taken) -> bool:
-        """Queue what was taken, feeds first; return whether there was anything."""
-        # Hosts no longer held are another crawler's, and so is what was taken of them.
+    def _hold(self, taken: _Taken, held: Sequence[str], until: float) -> None:
+        """Take note of which hosts are ours; what was queued of others is theirs."""
+        self.pace.told(taken.told)
+        for leased in taken.new:
+            self.pace.leased(leased, until)
+        self.pace.renewed(taken.kept, until)
+        ours = {*taken.kept, *(leased.name for leased in taken.new)} - taken.idle
+        # Or visited since the look began.
+        ours |= self._queues.keys() - set(held)
+        for host in set(held) - ours:
+            self.pace.lost(host)
         self._queues = {
-            host: self._queues.get(host, deque())
-            for host in taken.held
-            if not self.is_blocked(host)
+            host: self._queues.get(host, deque()) for host in ours if not self.is_blocked(host)
         }
         self._rounds = deque(self._queues)
-        self._blocked_before |= taken.blocked_before
-        for work in taken.work:
+
+    async def _keep(self, works: Sequence[Work]) -> None:
+        """Queue what was taken, feeds first."""
+        for work in works:
             if work.host not in self._queues:
                 await self.give_back(work)
             elif _key(work) not in self._in_flight:
                 self._queues[work.host].append(work)
-        return bool(taken.work)
+
+    async def visit(self, work: Work, host: str) -> None:
+        """Return once a host that a redirect leads to may be asked, because it is ours.
+
+        Raises:
+            HostBlocked: it wants no requests now, or another crawler works it all the time.
+        """
+        self._visits.setdefault(_key(work), set()).add(host)
+        for _ in range(VISIT_TRIES):
+            if host in self._queues:
+                break
+            began = time.monotonic()
+            found = await self._store.run(
+                lambda tx: hosts.visit(tx, self._crawler, host, lease_s=self._lease_s)
+            )
+            if isinstance(found, hosts.Leased):
+                self.pace.leased(found, began + self._lease_s)
+                self._queues.setdefault(host, deque())
+                self._rounds = deque(self._queues)
+            elif found:
+                raise HostBlocked(host, again_s=found)
+            else:
+                await asyncio.sleep(VISIT_EVERY_S)
+        else:
+            raise HostBlocked(host, again_s=VISIT_AGAIN_S)
+        wait = self.pace.wait_s(host, self._policies[work.source].delay_s)
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     def answered(self, work: Work) -> None:
         """Note that the host has answered, or will not: it may be asked for the next."""
@@ -190,6 +243,7 @@ class Frontier:
         """Note that a piece of work has come to its end."""
         self.answered(work)
         self._in_flight.pop(_key(work), None)
+        self._visits.pop(_key(work), None)
         self._woken.set()
 
     def is_blocked(self, host: str) -> bool:
@@ -200,33 +254,37 @@ class Frontier:
             return False
         return until is not None
 
-    async def block(self, host: str, retry_after_s: float | None) -> None:
-        """Leave a host alone as long as it asks, or twice as long as last time."""
+    def blocked_s(self, host: str) -> float:
+        """Return for how long the host wants to be left alone."""
+        return max(self._blocked.get(host, 0.0) - time.monotonic(), 0.0)
+
+    async def block(
+        self, host: str, retry_after_s: float | None, *, most_s: float = HOST_LONGEST_BLOCK_S
+    ) -> float:
+        """Leave a host alone as long as it asks, or twice as long as last time; return seconds."""
+        if retry_after_s is not None:
+            retry_after_s = max(retry_after_s, HOST_SHORTEST_BLOCK_S)
         queued = self._queues.pop(host, deque())
         self._rounds = deque(self._queues)
         self._blocked[host] = time.monotonic() + (retry_after_s or HOST_BLOCK_S)
+        told = self.pace.to_tell()
+        self.pace.lost(host)
 
         def step(tx: Connection) -> float:
             _give_back(tx, queued)
+            hosts.asked(tx, self._crawler, told)
             hosts.give_back(tx, self._crawler, [host])
-            return hosts.block(
-                tx, host, retry_after_s, base_s=HOST_BLOCK_S, most_s=HOST_LONGEST_BLOCK_S
-            )
+            return hosts.block(tx, host, retry_after_s, base_s=HOST_BLOCK_S, most_s=most_s)
 
         seconds = await self._store.run(step)
+        self.pace.told(told)
         self._blocked[host] = time.monotonic() + seconds
-        self._blocked_before.add(host)
         log.warning("host asks for fewer requests", host=host, blocked_s=round(seconds))
+        return seconds
 
-    async def unblock(self, host: str) -> None:
-        """Forget how often a host has asked to be left alone, now that it answers."""
-        if host in self._blocked_before and not self.is_blocked(host):
-            self._blocked_before.discard(host)
-            await self._store.run(lambda tx: hosts.answered(tx, host))
-
-    async def give_back(self, work: Work) -> None:
-        """Make a piece of work due again that was taken, but not asked for."""
-        await self._store.run(lambda tx: _give_back(tx, [work]))
+    async def give_back(self, work: Work, *, again_s: float = 0.0) -> None:
+        """Make a piece of work due again, now or later, that was taken, but not asked for."""
+        await self._store.run(lambda tx: _give_back(tx, [work], again_s=again_s))
 
     async def close(self) -> None:
         """Give back all that was taken and not asked for, and the hosts.
@@ -235,10 +293,11 @@ class Frontier:
             TransientError: Postgres is away; then the leases run out by themselves.
         """
         queued = [work for queue in self._queues.values() for work in queue]
-        feeds = [work.id for work in queued if isinstance(work, DueFeed)]
+        told = self.pace.to_tell()
 
         def step(tx: Connection) -> None:
-            sources.give_back(tx, feeds)
+            _give_back(tx, queued)
+            hosts.asked(tx, self._crawler, told)
             hosts.give_back_all(tx, self._crawler)
 
         await self._store.run(step)
@@ -248,6 +307,6 @@ def _key(work: Work) -> Key:
     return type(work), work.id
 
 
-def _give_back(tx: Connection, works: Sequence[Work] | deque[Work]) -> None:
-    sources.give_back(tx, [work.id for work in works if isinstance(work, DueFeed)])
-    links.give_back(tx, [work.id for work in works if isinstance(work, DueLink)])
+def _give_back(tx: Connection, works: Sequence[Work] | deque[Work], *, again_s: float = 0) -> None:
+    sources.give_back(tx, [w.id for w in works if isinstance(w, DueFeed)], again_s=again_s)
+    links.give_back(tx, [w.id for w in works if isinstance(w, DueLink)], again_s=again_s)

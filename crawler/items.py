@@ -35,9 +35,15 @@ class LinkEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAsked:
-    """The host wants no requests now: the work is as if it had not been taken."""
+    """A host wants no requests now: the work is as if it had not been taken.
+
+    `again_s`: when it may be taken again, where that is not the work's own host.
+    """
 
     work: Work
+    again_s: float = 0.0
+    #: The work is another crawler's by now.
+    is_lost: bool = False
 
 
 Item = FeedPolled | PageFetched | LinkEnded | NotAsked

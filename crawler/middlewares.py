@@ -1,28 +1,45 @@
 """Requests go in; they pass at their host's pace and where robots.txt allows, or not at all."""
 
+import asyncio
 import time
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Self
 
-from scrapy import Request, Spider, signals
+from scrapy import Request
 from scrapy.core.downloader import Downloader
 from scrapy.crawler import Crawler
-from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
-from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
-from scrapy.robotstxt import RobotParser
-from scrapy.utils.httpobj import urlparse_cached
-from twisted.internet.defer import Deferred
+from scrapy.http.request import NO_CALLBACK
 
+from crawler import robots
 from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import Work
-from crawler.outcomes import HostBlocked, RobotsDenied
-from crawler.politeness import BLOCKING_STATUSES, retry_after_s
+from crawler.outcomes import (
+    Failure,
+    HostBlocked,
+    RobotsDenied,
+    RobotsUnreachable,
+    failure_of,
+)
+from crawler.politeness import (
+    BLOCKING_STATUSES,
+    ROBOTS_LONGEST_WAIT_S,
+    fresh_s,
+    retry_after_s,
+)
+from crawler.robots import Rules
 from services.shared import urls
+from services.shared.observability import get_logger
 from services.shared.sources import CrawlPolicy
+from services.storage import robots as kept_robots
+from services.storage.robots import KeptRobots
 
-ROBOTS_LIFETIME_S = 3600.0
+#: Of so many origins the rules are kept in memory.
+MOST_ORIGINS = 2000
+
+log = get_logger()
 
 
 class Politeness:
@@ -33,8 +50,6 @@ class Politeness:
         self._crawler = crawler
         self._context = context
         self._frontier = frontier
-        self._delays: dict[str, float] = {}
-        crawler.signals.connect(self._robots_parsed, signals.robots_parsed)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -42,45 +57,22 @@ class Politeness:
         spider = crawler.spider
         return cls(crawler, spider.context, spider.frontier)  # type: ignore[union-attr]
 
-    def process_request(self, request: Request) -> None:
-        """Set the pace of the request's host.
+    async def process_request(self, request: Request) -> None:
+        """Set the pace of the request's host, and wait for one that a redirect leads to.
 
         Raises:
-            HostBlocked: the host wants no requests now.
+            HostBlocked: the host is not to be asked now.
         """
         host = _host(request)
+        work: Work = request.meta["work"]
         if self._frontier.is_blocked(host):
-            raise HostBlocked(host)
+            raise HostBlocked(host, again_s=self._frontier.blocked_s(host))
+        if host != work.host:
+            await self._frontier.visit(work, host)
         # A redirect to another host comes with the slot of the first one.
         request.meta[Downloader.DOWNLOAD_SLOT] = host
-        work: Work | None = request.meta.get("work")
-        if work is not None:
-            policy = self._context.sources[work.source].crawl
-            self._set_pace(host, policy.delay_s, policy)
-
-    def _set_pace(self, host: str, delay_s: float, policy: CrawlPolicy) -> None:
-        # The slowest wish counts: of the sources on this host, and of its robots.txt.
-        delay_s = self._delays[host] = max(delay_s, self._delays.get(host, 0.0))
-        downloader: Downloader = self._crawler.engine.downloader
-        downloader.per_slot_settings[host] = {
-            "concurrency": policy.concurrency,
-            "delay": delay_s,
-            "jitter": 0.0,
-        }
-        slot = downloader.slots.get(host)
-        if slot is not None:
-            slot.delay, slot.concurrency = delay_s, policy.concurrency
-
-    def _robots_parsed(self, robotparser: RobotParser, request: Request) -> None:
-        work: Work | None = request.meta.get("work")
-        rules = getattr(robotparser, "rp", None)  # Protego's, which knows Crawl-delay
-        if work is None or rules is None:
-            return
         policy = self._context.sources[work.source].crawl
-        agent = request.headers.get(b"User-Agent") or b""
-        delay_s = rules.crawl_delay(agent.decode("latin-1"))
-        if delay_s and policy.obey_robots:
-            self._set_pace(_host(request), float(delay_s), policy)
+        set_pace(self._crawler, self._frontier, host, policy.delay_s, policy)
 
     async def process_response(self, request: Request, response: Response) -> Response:
         """Note a host that asks to be left alone."""
@@ -88,46 +80,143 @@ class Politeness:
             header = response.headers.get(b"Retry-After") or b""
             wait = retry_after_s(header.decode("latin-1"), datetime.now(UTC))
             await self._frontier.block(_host(request), wait)
-        else:
-            await self._frontier.unblock(_host(request))
         return response
 
 
-class Robots(RobotsTxtMiddleware):
-    """Scrapy's robots.txt, read anew each hour, and with a refusal that has a name."""
+def set_pace(
+    crawler: Crawler, frontier: Frontier, host: str, delay_s: float, policy: CrawlPolicy
+) -> None:
+    """Have a host asked no faster: the slowest wish counts, of its sources and its robots.txt."""
+    delay_s = frontier.pace.slow_down(host, delay_s)
+    downloader: Downloader = crawler.engine.downloader
+    downloader.per_slot_settings[host] = {
+        "concurrency": policy.concurrency,
+        "delay": delay_s,
+        "jitter": 0.0,
+    }
+    slot = downloader.slots.get(host)
+    if slot is not None:
+        slot.delay, slot.concurrency = delay_s, policy.concurrency
 
-    def __init__(self, crawler: Crawler) -> None:
+
+class Robots:
+    """Obeys robots.txt, which is kept in the store for all crawlers."""
+
+    def __init__(self, crawler: Crawler, context: Context, frontier: Frontier) -> None:
         """Begin with no robots.txt read."""
-        super().__init__(crawler)
-        self._read_at: dict[str, float] = {}
+        self._crawler = crawler
+        self._context = context
+        self._frontier = frontier
+        #: By origin: the rules, and until when they hold on the monotonic clock; oldest first.
+        self._known: OrderedDict[str, tuple[Rules, float]] = OrderedDict()
+        self._locks: dict[str, asyncio.Lock] = {}
 
-    async def process_request(self, request: Request, spider: Spider | None = None) -> None:
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the middleware for the spider's crawl."""
+        spider = crawler.spider
+        return cls(crawler, spider.context, spider.frontier)  # type: ignore[union-attr]
+
+    async def process_request(self, request: Request) -> None:
         """Let the request pass if robots.txt does.
 
         Raises:
             RobotsDenied: it does not.
+            RobotsUnreachable: nobody knows, as it cannot be read; the host is left alone.
             HostBlocked: asked for robots.txt, the host asked to be left alone.
         """
-        del spider
         if request.meta.get("dont_obey_robotstxt"):
             return
-        frontier: Frontier = self.crawler.spider.frontier  # type: ignore[union-attr]
-        netloc = urlparse_cached(request).netloc
-        self._forget_old(netloc)
-        try:
-            await super().process_request(request)
-        except IgnoreRequest as error:
-            raise RobotsDenied(str(error)) from error
-        if frontier.is_blocked(_host(request)):
-            self._parsers.pop(netloc, None)
-            raise HostBlocked(_host(request))
+        rules = await self._rules(request)
+        agent = (request.headers.get(b"User-Agent") or b"").decode("latin-1")
+        if not rules.allow(request.url, agent):
+            raise RobotsDenied("robots.txt")
+        delay_s = rules.delay_s(agent)
+        if delay_s:
+            work: Work = request.meta["work"]
+            policy = self._context.sources[work.source].crawl
+            set_pace(self._crawler, self._frontier, _host(request), delay_s, policy)
 
-    def _forget_old(self, netloc: str) -> None:
-        now = time.monotonic()
-        if now - self._read_at.setdefault(netloc, now) > ROBOTS_LIFETIME_S:
-            self._read_at[netloc] = now
-            if not isinstance(self._parsers.get(netloc), Deferred):  # one is being read now
-                self._parsers.pop(netloc, None)
+    async def _rules(self, request: Request) -> Rules:
+        origin = robots.origin(request.url)
+        # One asks, those who come meanwhile wait for the answer.
+        async with self._locks.setdefault(origin, asyncio.Lock()):
+            rules, until = self._known.get(origin, (None, 0.0))
+            if rules is None or until < time.monotonic():
+                rules, lifetime_s = await self._find(request, origin)
+                self._known.pop(origin, None)
+                self._known[origin] = rules, time.monotonic() + lifetime_s
+                while len(self._known) > MOST_ORIGINS:
+                    self._locks.pop(self._known.popitem(last=False)[0], None)
+            return rules
+
+    async def _find(self, request: Request, origin: str) -> tuple[Rules, float]:
+        """Return the rules as the store has them or the host tells them, and how long they hold."""
+        kept = await self._context.store.run(lambda tx: kept_robots.find(tx, origin))
+        if kept and kept.fresh_s is not None and kept.fresh_s > 0:
+            return Rules(kept.body), kept.fresh_s
+        try:
+            response = await self._ask(request, origin)
+        except HostBlocked:
+            raise
+        except Exception as error:
+            found = failure_of(error, f"{origin}/robots.txt")
+            if found.refused and found.reason != "too_large":
+                raise  # its address is not public, and the page's will not be, either
+            if found.reason == "too_many_redirects":
+                return await self._keep(origin, 310, None, None)
+            return await self._without(origin, found)
+        if not robots.is_answer(response.status):
+            found = Failure(
+                reason="robots_unreachable",
+                status=response.status,
+                detail=f"http_{response.status}",
+            )
+            return await self._without(origin, found)
+        body = response.body[: robots.MOST_BYTES] if response.status < 300 else None  # noqa: PLR2004
+        return await self._keep(origin, response.status, body, fresh_s(response))
+
+    async def _ask(self, request: Request, origin: str) -> Response:
+        asked = Request(
+            f"{origin}/robots.txt",
+            priority=1000,
+            headers={"User-Agent": request.headers.get(b"User-Agent")},
+            meta={"work": request.meta["work"], "dont_obey_robotstxt": True},
+            callback=NO_CALLBACK,
+        )
+        return await self._crawler.engine.download_async(asked)
+
+    async def _keep(
+        self, origin: str, status: int, body: bytes | None, fresh_for_s: float | None
+    ) -> tuple[Rules, float]:
+        lifetime_s = robots.lifetime_s(fresh_for_s)
+        await self._context.store.run(
+            lambda tx: kept_robots.answered(
+                tx, origin, status=status, body=body, fresh_s=lifetime_s
+            )
+        )
+        return Rules(body), lifetime_s
+
+    async def _without(self, origin: str, found: Failure) -> tuple[Rules, float]:
+        """Return the rules of before, while they may be used.
+
+        Raises:
+            RobotsUnreachable: they may not; the host is left alone for a while.
+        """
+        told = found.detail or found.reason
+        kept: KeptRobots = await self._context.store.run(
+            lambda tx: kept_robots.failed(tx, origin, told)
+        )
+        again_s = ROBOTS_LONGEST_WAIT_S
+        if kept.age_s is not None and kept.age_s < robots.KEPT_S:
+            return Rules(kept.body), again_s
+        if (kept.failing_s or 0.0) > robots.GIVEN_UP_S:
+            log.warning("no robots.txt for a month: there are no rules", origin=origin)
+            return Rules(), again_s
+        host = urls.host(origin)
+        if not self._frontier.is_blocked(host):  # 429 and 503 have blocked it already
+            again_s = await self._frontier.block(host, None, most_s=ROBOTS_LONGEST_WAIT_S)
+        raise RobotsUnreachable(found)
 
 
 def _host(request: Request) -> str:

@@ -26,7 +26,26 @@ class RobotsDenied(IgnoreRequest):
 
 
 class HostBlocked(IgnoreRequest):
-    """The host asked us to stay away for now; raised by the middlewares before asking."""
+    """A host is not to be asked now, for `again_s` seconds; raised before asking."""
+
+    def __init__(self, host: str, *, again_s: float = 0.0) -> None:
+        """Name the host, which may not be the one that the work is for."""
+        super().__init__(host)
+        self.host = host
+        self.again_s = again_s
+
+
+class LeaseLost(HostBlocked):
+    """The host of the work is another crawler's by now, and so is the work."""
+
+
+class RobotsUnreachable(IgnoreRequest):
+    """There is no answer for robots.txt, so nothing may be asked for."""
+
+    def __init__(self, failure: "Failure") -> None:
+        """Say why there is none."""
+        super().__init__(failure.reason)
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +77,8 @@ def failure_of(error: Exception, url: str) -> Failure:
 def _ignored(error: IgnoreRequest) -> Failure:
     if isinstance(error, RobotsDenied):
         return _refused("robots_denied")
+    if isinstance(error, RobotsUnreachable):
+        return error.failure
     # Scrapy tells these two apart by their words only.
     if "DOWNLOAD_MAXSIZE" in str(error):
         return _refused("too_large")

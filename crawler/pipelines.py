@@ -75,7 +75,7 @@ class StoreLinks(_Step):
         elif isinstance(item, LinkEnded):
             await self._finish(item.work, self._ended(item))
         elif isinstance(item, NotAsked):
-            await self._finish(item.work, self._frontier.give_back(item.work))
+            await self._finish(item.work, self._not_asked(item))
         return item
 
     async def _polled(self, item: FeedPolled) -> None:
@@ -110,6 +110,10 @@ class StoreLinks(_Step):
         if item.poll.failed:
             summary.feed_failures[item.poll.outcome] += 1
             log.warning("feed failed", url=feed.url, outcome=item.poll.outcome)
+
+    async def _not_asked(self, item: NotAsked) -> None:
+        if not item.is_lost:
+            await self._frontier.give_back(item.work, again_s=item.again_s)
 
     async def _ended(self, item: LinkEnded) -> None:
         outcome = item.outcome

@@ -1,17 +1,28 @@
 """When to ask again: times go in, the next time comes out; nothing is read or written here."""
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+from scrapy.http import Response
+
+from crawler.schedule import ERROR_CEILING_S
 
 #: A link that did not answer is asked again after a minute, 4, 16, 64: then it is given up.
 LINK_TRIES = 5
 LINK_FIRST_RETRY_S = 60.0
-#: A feed is never given up: it is asked less and less often, but once a day.
-FEED_LEAST_OFTEN_S = 24 * 3600.0
 #: A host that asks us to stay away is left alone this long at first, and twice as long each time.
 HOST_BLOCK_S = 60.0
 HOST_LONGEST_BLOCK_S = 24 * 3600.0
+#: And never for less, whatever it says.
+HOST_SHORTEST_BLOCK_S = 10.0
+#: A host without robots.txt is looked at at least so often.
+ROBOTS_LONGEST_WAIT_S = 3600.0
+#: While a redirect's host is another crawler's, the link waits for it so often, and then so long.
+VISIT_TRIES = 20
+VISIT_EVERY_S = 0.5
+VISIT_AGAIN_S = 30.0
 #: 408 timeout, 425 too early, 429 too many requests, and all of 5xx pass.
 PASSING_STATUSES = {408, 425, 429, *range(500, 600)}
 #: Statuses with which a server asks for fewer requests.
@@ -28,7 +39,7 @@ def link_again_at(attempts_count: int, now: datetime) -> datetime | None:
 def feed_again_at(poll_every_s: float, errors_count: int, now: datetime) -> datetime:
     """Return when a feed is polled again after so many failures in a row (0: it answered)."""
     backed_off = poll_every_s * 2.0 ** min(errors_count, 32)
-    wait = max(poll_every_s, min(backed_off, FEED_LEAST_OFTEN_S))
+    wait = max(poll_every_s, min(backed_off, ERROR_CEILING_S))
     return now + timedelta(seconds=_scattered(wait))
 
 
@@ -42,10 +53,32 @@ def retry_after_s(header: str, now: datetime) -> float | None:
     header = header.strip()
     if header.isascii() and header.isdigit():
         return min(float(header), HOST_LONGEST_BLOCK_S)
+    until = _http_time(header.encode("latin-1", "replace"))
+    if until is None:
+        return None
+    return min(max((until - now).total_seconds(), 0.0), HOST_LONGEST_BLOCK_S)
+
+
+def fresh_s(response: Response) -> float | None:
+    """Return for how long an answer says that it may be kept; None if it does not say."""
+    control = (response.headers.get(b"Cache-Control") or b"").decode("latin-1").lower()
+    if "no-cache" in control or "no-store" in control:
+        return None
+    stated = re.search(r"\bmax-age\s*=\s*\"?(\d{1,9})", control)
+    age = (response.headers.get(b"Age") or b"").decode("latin-1").strip()
+    spent = float(age) if re.fullmatch(r"\d{1,9}", age) else 0.0
+    if stated:
+        return max(float(stated[1]) - spent, 0.0)
+    expires = _http_time(response.headers.get(b"Expires"))
+    sent = _http_time(response.headers.get(b"Date"))
+    if expires is None or sent is None:
+        return None
+    return max((expires - sent).total_seconds() - spent, 0.0)
+
+
+def _http_time(header: bytes | None) -> datetime | None:
     try:
-        until = parsedate_to_datetime(header)
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
-        wait = (until - now).total_seconds()
+        found = parsedate_to_datetime((header or b"").decode("latin-1"))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return min(max(wait, 0.0), HOST_LONGEST_BLOCK_S)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

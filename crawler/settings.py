@@ -53,6 +53,7 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         "DOWNLOADER_MIDDLEWARES": {
             # Before robots.txt, whose own request needs the host's delay as well.
             "crawler.middlewares.Politeness": 50,
+            # Scrapy's forgets what it read, and takes a server's failure for consent.
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "crawler.middlewares.Robots": 100,
         },
@@ -60,6 +61,7 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
             "crawler.pipelines.StoreLinks": 100,
             "crawler.pipelines.Publish": 200,
         },
+        "DOWNLOAD_HANDLERS": {"http": "crawler.sending.Sender", "https": "crawler.sending.Sender"},
         "EXTENSIONS": {"crawler.backpressure.Backpressure": 100},
         # --- Logs: the root logger is the program's, not Scrapy's.
         "LOG_INSTALL_ROOT_HANDLER": False,

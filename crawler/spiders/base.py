@@ -20,11 +20,14 @@ from crawler.outcomes import (
     UNKNOWN,
     Failure,
     HostBlocked,
+    LeaseLost,
+    RobotsUnreachable,
     failed_feed,
     failed_link,
     failure_of,
 )
-from crawler.politeness import feed_again_at
+from crawler.politeness import ROBOTS_LONGEST_WAIT_S, feed_again_at
+from services.shared import urls
 from services.shared.contracts import RawPage
 from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, Listing
 from services.shared.sources import Source
@@ -134,7 +137,14 @@ class FrontierSpider(Spider):
         work: Work = request.meta["work"]
         error: Exception = failure.value  # type: ignore[assignment] # nothing else gets here
         if isinstance(error, HostBlocked):
-            yield NotAsked(work=work)
+            # What its own host holds up is due when the host is.
+            again_s = error.again_s if error.host != work.host else 0.0
+            yield NotAsked(work=work, again_s=again_s, is_lost=isinstance(error, LeaseLost))
+            return
+        if isinstance(error, RobotsUnreachable) and isinstance(work, DueLink):
+            # The host of a redirect is not the one that holds the link up.
+            elsewhere = urls.host(request.url) != work.host
+            yield NotAsked(work=work, again_s=ROBOTS_LONGEST_WAIT_S if elsewhere else 0.0)
             return
         found = failure_of(error, request.url)
         if found.reason == "error":

@@ -1,11 +1,36 @@
 """Hosts: which crawler works them now, and until when they asked us to stay away."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
 
 from services.shared.frontier import FeedKind
 from services.storage import Connection, queries
 
 SQL = queries("hosts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """A host that is a crawler's from now on.
+
+    `quiet_s`: for how long nobody can have asked it, None if nobody ever did. `delay_s`: the pace
+    at which the last crawler asked it.
+    """
+
+    name: str
+    quiet_s: float | None
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How many seconds ago a host was asked last, and at what pace it is asked."""
+
+    host: str
+    seconds_ago: float
+    delay_s: float
 
 
 def take(  # noqa: PLR0913 - two are by keyword only
@@ -16,22 +41,48 @@ def take(  # noqa: PLR0913 - two are by keyword only
     *,
     count: int,
     lease_s: float,
-) -> dict[str, bool]:
-    """Lease up to `count` hosts on which these sources have something due.
+) -> list[Leased]:
+    """Lease up to `count` hosts on which these sources have something due."""
+    with tx.cursor(row_factory=class_row(Leased)) as cursor:
+        return cursor.execute(
+            SQL.take,
+            {
+                "crawler": crawler,
+                "sources": list(names),
+                "kinds": list(kinds),
+                "count": count,
+                "lease_s": lease_s,
+            },
+        ).fetchall()
 
-    Returns for each whether it asked to be left alone, and has not answered since.
+
+def visit(tx: Connection, crawler: str, host: str, *, lease_s: float) -> Leased | float:
+    """Lease one host, whatever is due there; or return for how long it wants no requests.
+
+    0 means that another crawler has it.
     """
-    rows = tx.execute(
-        SQL.take,
+    tx.execute(SQL.save, {"host": host})
+    with tx.cursor(row_factory=class_row(Leased)) as cursor:
+        leased = cursor.execute(
+            SQL.visit, {"crawler": crawler, "host": host, "lease_s": lease_s}
+        ).fetchone()
+    if leased:
+        return leased
+    row = tx.execute(SQL.blocked_s, {"host": host}).fetchone()
+    return float(str(row[0])) if row and row[0] is not None else 0.0
+
+
+def asked(tx: Connection, crawler: str, hosts: Sequence[Asked]) -> None:
+    """Write down when hosts that this crawler holds were asked, for those who hold them next."""
+    tx.execute(
+        SQL.asked,
         {
             "crawler": crawler,
-            "sources": list(names),
-            "kinds": list(kinds),
-            "count": count,
-            "lease_s": lease_s,
+            "hosts": [one.host for one in hosts],
+            "seconds_ago": [one.seconds_ago for one in hosts],
+            "delays_s": [one.delay_s for one in hosts],
         },
-    ).fetchall()
-    return {str(name): bool(was_blocked) for name, was_blocked in rows}
+    )
 
 
 def renew(tx: Connection, crawler: str, hosts: Sequence[str], *, lease_s: float) -> set[str]:
@@ -69,8 +120,3 @@ def block(
         {"host": host, "retry_after_s": retry_after_s, "base_s": base_s, "most_s": most_s},
     ).fetchone()
     return float(str(row[0])) if row else base_s
-
-
-def answered(tx: Connection, host: str) -> None:
-    """Forget that a host asked us to stay away, now that it answers."""
-    tx.execute(SQL.answered, {"host": host})

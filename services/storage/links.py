@@ -109,9 +109,9 @@ def take_due(
         return cursor.fetchall()
 
 
-def give_back(tx: Connection, ids: Sequence[int]) -> None:
-    """Make links that were taken, but not asked for, due as before."""
-    tx.execute(SQL.give_back, {"ids": list(ids)})
+def give_back(tx: Connection, ids: Sequence[int], *, again_s: float = 0.0) -> None:
+    """Make links that were taken, but not asked for, due as before, or in so many seconds."""
+    tx.execute(SQL.give_back, {"ids": list(ids), "again_s": again_s})
 
 
 def end(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:

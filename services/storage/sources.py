@@ -53,9 +53,9 @@ def take_due(
         return cursor.fetchall()
 
 
-def give_back(tx: Connection, ids: Sequence[int]) -> None:
-    """Make feeds that were taken, but not asked for, due again."""
-    tx.execute(SQL.give_back, {"ids": list(ids)})
+def give_back(tx: Connection, ids: Sequence[int], *, again_s: float = 0.0) -> None:
+    """Make feeds that were taken, but not asked for, due again, now or in so many seconds."""
+    tx.execute(SQL.give_back, {"ids": list(ids), "again_s": again_s})
 
 
 def polled(tx: Connection, poll: FeedPoll) -> None:

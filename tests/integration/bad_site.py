@@ -3,6 +3,7 @@
 import gzip
 import ssl
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,9 @@ class BadServer(ThreadingHTTPServer):
             scheme = "https"
         self.url = f"{scheme}://127.0.0.1:{self.server_port}"
         self.asked: list[str] = []
+        #: When, by time.monotonic(), and under which host name each of these was asked for.
+        self.asked_at: list[float] = []
+        self.asked_hosts: list[str] = []
         self.answers = dict(ANSWERS)
         self.answers["/sitemap.xml"] = (200, {}, self.sitemap(ENDS))
 
@@ -81,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: BadServer
 
     def do_GET(self) -> None:
+        self.server.asked_at.append(time.monotonic())
+        self.server.asked_hosts.append(self.headers.get("Host", "").partition(":")[0])
         self.server.asked.append(self.path)
         if self.path == "/reset":
             self.close_connection = True

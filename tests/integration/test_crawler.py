@@ -141,7 +141,7 @@ def test_a_second_crawl_publishes_nothing(settings: Settings) -> None:
         summary = crawl_once(settings, [demo_source(site)])
 
     again = [(request.path, request.status) for request in site.requests[asked:]]
-    assert sorted(again) == [("/feed.xml", 304), ("/robots.txt", 200), ("/sitemap.xml", 304)]
+    assert sorted(again) == [("/feed.xml", 304), ("/sitemap.xml", 304)]
     assert (summary.feeds_unchanged, summary.pages_published) == (2, 0)
 
 

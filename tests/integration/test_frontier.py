@@ -98,16 +98,48 @@ def test_a_link_to_ask_again_waits(tx: Connection) -> None:
     assert links.counts(tx, ["a"]) == {("due", "timeout"): 1}
 
 
+def take_hosts(tx: Connection, crawler: str, *, lease_s: float = 60) -> list[str]:
+    """Lease the hosts that have something due for a crawler; return their names."""
+    taken = hosts.take(tx, crawler, ["a"], KINDS, count=9, lease_s=lease_s)
+    return [host.name for host in taken]
+
+
 def test_a_host_is_one_crawlers(tx: Connection) -> None:
     """While one crawler holds a host no other gets it; given back, or run out, any does."""
-    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
-    assert hosts.take(tx, "two", ["a"], KINDS, count=9, lease_s=60) == {}
+    assert take_hosts(tx, "one") == ["a.example"]
+    assert take_hosts(tx, "two") == []
     assert hosts.renew(tx, "two", ["a.example"], lease_s=60) == set()
     assert hosts.renew(tx, "one", ["a.example"], lease_s=-1) == {"a.example"}
-    assert hosts.take(tx, "two", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+    assert take_hosts(tx, "two") == ["a.example"]
     assert hosts.renew(tx, "one", ["a.example"], lease_s=60) == set()
     hosts.give_back(tx, "two", ["a.example"])
-    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+    assert take_hosts(tx, "one") == ["a.example"]
+
+
+def test_the_next_crawler_knows_when_a_host_was_asked(tx: Connection) -> None:
+    """The last request and its pace go with the host; a lease that ran out counts to its end."""
+    (first,) = hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60)
+    assert first.quiet_s is None
+    asked = hosts.Asked(host="a.example", seconds_ago=3.0, delay_s=7.0)
+    hosts.asked(tx, "two", [asked])
+    hosts.asked(tx, "one", [asked])
+    hosts.give_back(tx, "one", ["a.example"])
+
+    (second,) = hosts.take(tx, "two", ["a"], KINDS, count=9, lease_s=-20)
+    assert (round(second.quiet_s or 0), second.delay_s) == (3, 7.0)
+    (third,) = hosts.take(tx, "three", ["a"], KINDS, count=9, lease_s=60)
+    assert round(third.quiet_s or 0) == 20
+
+
+def test_a_redirect_takes_a_free_host(tx: Connection) -> None:
+    """A host without anything due is leased by name, but not another's, nor one that is blocked."""
+    found = hosts.visit(tx, "one", "b.example", lease_s=60)
+    assert isinstance(found, hosts.Leased)
+    assert hosts.visit(tx, "two", "b.example", lease_s=60) == 0
+    hosts.block(tx, "c.example", 100, base_s=60, most_s=60)
+    blocked_s = hosts.visit(tx, "two", "c.example", lease_s=60)
+    assert isinstance(blocked_s, float)
+    assert blocked_s >= 99
 
 
 def test_a_crawler_that_dies_each_time_ends_its_link(tx: Connection) -> None:
@@ -130,7 +162,7 @@ def test_what_others_hold_is_left_over(tx: Connection, database_url: str) -> Non
 
     with connect(database_url) as second, second.transaction():
         sources.save(second, [SOURCE])
-        assert list(hosts.take(tx, "me", ["a"], KINDS, count=9, lease_s=60)) == ["a.example"]
+        assert take_hosts(tx, "me") == ["a.example"]
         assert take_feeds(tx) == {}
         hosts.give_back(tx, "me", ["a.example"])
         assert hosts.left_over(tx, "me", ["a"], KINDS) == 1
@@ -140,13 +172,26 @@ def test_what_others_hold_is_left_over(tx: Connection, database_url: str) -> Non
 
 
 def test_a_blocked_host_is_not_taken(tx: Connection) -> None:
-    """A host that asked to be left alone is nobody's until then, and the wait doubles."""
-    waits = [hosts.block(tx, "a.example", None, base_s=60, most_s=200) for _ in range(3)]
+    """A host that asked to be left alone is nobody's until then; the wait doubles, to a limit."""
 
-    assert [round(wait) for wait in waits] == [60, 120, 200]
-    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {}
-    hosts.answered(tx, "a.example")
-    assert hosts.take(tx, "one", ["a"], KINDS, count=9, lease_s=60) == {"a.example": False}
+    def block(*, after_hours: float = 0) -> float:
+        passed = {"hours": after_hours}
+        tx.execute(
+            b"update rasid.hosts set blocked_until = now() - make_interval(hours => %(hours)s)",
+            passed,
+        )
+        return hosts.block(tx, "a.example", None, base_s=60, most_s=200)
+
+    waits = [block() for _ in range(3)]
+    assert [int(wait // 60) for wait in waits] == [1, 2, 3]
+    assert hosts.block(tx, "a.example", None, base_s=60, most_s=200) == pytest.approx(
+        waits[-1], 0.01
+    )
+    assert take_hosts(tx, "one") == []
+    assert 120 <= block(after_hours=2) < 133, "one less with each hour"
+    assert 60 <= block(after_hours=9) < 67
+    tx.execute(b"update rasid.hosts set blocked_until = now()")
+    assert take_hosts(tx, "one") == ["a.example"]
 
 
 def test_what_leaves_the_file_is_not_polled(tx: Connection) -> None:

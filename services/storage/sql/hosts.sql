@@ -1,9 +1,13 @@
 -- Leases: one crawler at a time works a host, so that its delay holds over any number of crawlers.
 
 -- name: take
--- Hosts with something to do that nobody works, those waiting longest first.
+-- Hosts with something to do that nobody works, those waiting longest first. `quiet_s` is for how
+-- long nobody can have asked them: a lease that was not given back may have been used to its end.
 with free as (
-    select h.name
+    select
+        h.name,
+        extract(epoch from now() - coalesce(h.leased_until, h.last_request_at))
+            ::double precision as quiet_s
     from rasid.hosts h
     where (h.leased_until is null or h.leased_until <= now())
         and (h.blocked_until is null or h.blocked_until <= now())
@@ -22,6 +26,10 @@ with free as (
                 where f.host = h.name and f.enabled and f.next_fetch_at <= now()
                     and f.source = any(%(sources)s) and f.kind = any(%(kinds)s)
             )
+            or exists (
+                select from rasid.links l
+                where l.host = h.name and l.refetch_at <= now() and l.source = any(%(sources)s)
+            )
         )
     order by h.leased_until nulls first
     limit %(count)s
@@ -30,13 +38,49 @@ with free as (
 update rasid.hosts h
 set leased_by = %(crawler)s, leased_until = now() + make_interval(secs => %(lease_s)s)
 from free where h.name = free.name
-returning h.name, h.blocks_count > 0
+returning h.name, free.quiet_s, h.delay_s
+
+-- name: save
+insert into rasid.hosts (name) values (%(host)s) on conflict (name) do nothing
+
+-- name: visit
+-- One host by name, for a redirect that leads there; none if another has it or it wants no requests.
+with free as (
+    select
+        h.name,
+        extract(epoch from now() - coalesce(h.leased_until, h.last_request_at))
+            ::double precision as quiet_s
+    from rasid.hosts h
+    where h.name = %(host)s and (h.leased_until is null or h.leased_until <= now())
+        and (h.blocked_until is null or h.blocked_until <= now())
+    for update of h
+)
+update rasid.hosts h
+set leased_by = %(crawler)s, leased_until = now() + make_interval(secs => %(lease_s)s)
+from free where h.name = free.name
+returning h.name, free.quiet_s, h.delay_s
+
+-- name: blocked_s
+select greatest(extract(epoch from blocked_until - now()), 0)::double precision
+from rasid.hosts where name = %(host)s
 
 -- name: renew
 -- Hosts whose lease ran out and was taken by another are not returned.
 update rasid.hosts set leased_until = now() + make_interval(secs => %(lease_s)s)
 where name = any(%(hosts)s) and leased_by = %(crawler)s
 returning name
+
+-- name: asked
+-- How long ago each host was asked last, and at what pace.
+update rasid.hosts h set
+    last_request_at = greatest(
+        h.last_request_at, now() - make_interval(secs => asked.seconds_ago)
+    ),
+    delay_s = asked.delay_s
+from unnest(
+    %(hosts)s::text[], %(seconds_ago)s::double precision[], %(delays_s)s::double precision[]
+) as asked (name, seconds_ago, delay_s)
+where h.name = asked.name and h.leased_by = %(crawler)s
 
 -- name: give_back
 update rasid.hosts set leased_by = null, leased_until = null
@@ -67,23 +111,45 @@ where h.leased_by is distinct from %(crawler)s
             where f.host = h.name and f.enabled and f.next_fetch_at <= now()
                 and f.source = any(%(sources)s) and f.kind = any(%(kinds)s)
         )
+        or exists (
+            select from rasid.links l
+            where l.host = h.name and l.refetch_at <= now() and l.source = any(%(sources)s)
+        )
     )
 
 -- name: block
--- Asked to stay away: each time twice as long, unless the server says how long.
+-- Asked to stay away: each time twice as long, unless the server says how long. The count goes down
+-- by one with each hour since; answers that were under way when it asked do not count again. A tenth
+-- is added at random, so that nobody returns on the minute.
 insert into rasid.hosts (name, blocked_until, blocks_count)
-values (%(host)s, now() + make_interval(secs => coalesce(%(retry_after_s)s, %(base_s)s)), 1)
+values (
+    %(host)s,
+    now() + make_interval(
+        secs => coalesce(%(retry_after_s)s, %(base_s)s) * (1 + random() / 10)
+    ),
+    1
+)
 on conflict (name) do update set
-    blocks_count = hosts.blocks_count + 1,
+    blocks_count = case
+        when hosts.blocked_until > now() then hosts.blocks_count
+        else 1 + greatest(
+            hosts.blocks_count - floor(extract(epoch from now() - coalesce(hosts.blocked_until, now())) / 3600), 0
+        )
+    end,
     blocked_until = greatest(
         hosts.blocked_until,
-        now() + make_interval(secs => coalesce(
+        now() + make_interval(secs => (1 + random() / 10) * coalesce(
             %(retry_after_s)s,
-            least(%(base_s)s * power(2, least(hosts.blocks_count, 16)), %(most_s)s)
+            case
+                when hosts.blocked_until > now() then 0
+                else least(
+                    %(base_s)s * power(2, least(greatest(
+                        hosts.blocks_count
+                            - floor(extract(epoch from now() - coalesce(hosts.blocked_until, now())) / 3600), 0
+                    ), 16)),
+                    %(most_s)s
+                )
+            end
         ))
     )
 returning extract(epoch from blocked_until - now())::double precision
-
--- name: answered
-update rasid.hosts set blocks_count = 0, blocked_until = null
-where name = %(host)s and blocks_count > 0

@@ -94,8 +94,18 @@ order by t.next_fetch_at, t.published_at desc nulls last, t.id
 
 -- name: give_back
 -- Taken, but not asked for: as if it had not been taken.
-update rasid.links set state = 'due', attempts_count = attempts_count - 1
-where id = any(%(ids)s) and state = 'fetching'
+-- A link that is to be fetched again stays `fetched`.
+update rasid.links set
+    state = case when state = 'fetching' then 'due' else state end,
+    attempts_count = attempts_count - (state = 'fetching')::int,
+    next_fetch_at = case
+        when state = 'fetching' and %(again_s)s > 0 then now() + make_interval(secs => %(again_s)s)
+        else next_fetch_at
+    end,
+    refetch_at = case
+        when state = 'fetched' then now() + make_interval(secs => %(again_s)s) else refetch_at
+    end
+where id = any(%(ids)s) and (state = 'fetching' or refetch_at is not null)
 
 -- name: end
 update rasid.links set

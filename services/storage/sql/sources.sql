@@ -64,7 +64,8 @@ from taken order by was_due_at, id
 
 -- name: give_back
 -- Taken, but not asked for: due as before.
-update rasid.feeds set next_fetch_at = now() where id = any(%(ids)s)
+update rasid.feeds set next_fetch_at = now() + make_interval(secs => %(again_s)s)
+where id = any(%(ids)s)
 
 -- name: polled
 -- The index decides when a sitemap it lists is read again.

@@ -1,0 +1,47 @@
+"""A request that is about to be sent goes in; it is sent if its host is still ours to ask."""
+
+from typing import Self
+
+from scrapy import Request
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from crawler.frontier import Frontier
+from crawler.items import Work
+from crawler.outcomes import HostBlocked, LeaseLost
+from crawler.politeness import VISIT_AGAIN_S
+from services.shared import urls
+
+
+class Sender(HTTP11DownloadHandler):
+    """Scrapy's handler behind the last check: a request may have waited long for its turn.
+
+    While it waited, the host may have asked to be left alone, or the lease may have run out because
+    the store was away. Then another crawler may be asking the host.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        """Send what the crawl's frontier lets pass."""
+        super().__init__(crawler)
+        self._frontier: Frontier = crawler.spider.frontier  # type: ignore[union-attr] # ours has it
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Return the handler for the spider's crawl."""
+        return cls(crawler)
+
+    async def download_request(self, request: Request) -> Response:
+        """Send the request and return the answer.
+
+        Raises:
+            HostBlocked: the host is not to be asked now.
+        """
+        host = urls.host(request.url)
+        if self._frontier.is_blocked(host):
+            raise HostBlocked(host)
+        if not self._frontier.pace.is_held(host):
+            work: Work = request.meta["work"]
+            raise LeaseLost(host) if host == work.host else HostBlocked(host, again_s=VISIT_AGAIN_S)
+        self._frontier.pace.asked(host)
+        return await super().download_request(request)
