@@ -22,6 +22,7 @@ from services.shared.contracts import Article, Event
 from services.shared.errors import TransientError
 from services.storage import changes, connect, results
 from services.storage.migrate import migrate
+from tests.acceptance.conftest import Product, retry
 from tests.acceptance.test_commands import lines, rasid
 from tests.factories import stored
 
@@ -203,3 +204,21 @@ def test_withdrawn_by_hand(stack: Stack) -> None:
     status = json.loads(rasid("status", "--json", env=env).stdout)
     assert status["change_feed"]["last_position"] == 3
     assert status["change_feed"]["unpublished"] == 0
+
+
+@pytest.mark.timeout(100)
+def test_reconciler_publishes(product: Product) -> None:
+    """What a killed writer left unpublished gets its position, also after Postgres was killed."""
+    product.spawn("reconcile", "-m", "services.cli", "reconcile")
+    url = product.settings.database_url or ""
+    for position in (1, 2):
+        with connect(url) as connection:
+            changes.emit(connection, [Event(kind="updated", article_id=position)])
+        end = time.monotonic() + 60
+        while not product.count(
+            f"select position from media.change_feed where position = {position}"
+        ):
+            assert time.monotonic() < end, product.stack.log("reconcile").read_text("utf-8")
+            time.sleep(0.1)
+        os.kill(product.stack.pids()["postgres"], signal.SIGKILL)
+        retry(lambda: connect(url).close())

@@ -365,6 +365,16 @@ class TestCursors:
         changes.publish(connection)
         assert feed(connection, "position", after=4) == [(5,)]
 
+    def test_reads_only(self, connection: Connection) -> None:
+        """The feed is read where nothing may be written, as on a standby."""
+        add(connection, 1)
+        changes.publish(connection)
+        connection.execute(b"set default_transaction_read_only = on")
+
+        assert feed(connection, "position") == [(1,)]
+        with pytest.raises(psycopg.DatabaseError, match="ahead of the change feed"):
+            feed(connection, "position", after=2)
+
     def test_role_of_consumers(self, connection: Connection) -> None:
         """rasid_reader reads the feed, and may neither write nor publish."""
         add(connection, 1)
