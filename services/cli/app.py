@@ -32,6 +32,7 @@ MODULES = {
     "export": "export",
     "prune": "prune",
     "search": "search",
+    "watch": "watch",
     "status": "status",
     "trace": "trace",
     "dead-letters": "dead_letters",

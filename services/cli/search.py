@@ -1,6 +1,7 @@
 """`rasid search`: which articles match a query, with what was found marked in them."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from rich.text import Text
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
 from services.cli.session import servers
 from services.cli.tables import isolated
+from services.shared.settings import Settings
 from services.storage import connect
 from services.storage.search import Row, Search, search
 
@@ -61,10 +63,16 @@ def search_command(
         sort=sort,
         limit=limit,
         offset=offset,
-        **({} if as_json else {"mark_start": MARKS[0], "mark_stop": MARKS[1]}),  # type: ignore[arg-type]
     )
+    show(settings_of(context), what, as_json=as_json)
+
+
+def show(settings: Settings, what: Search, *, as_json: bool) -> None:
+    """Search and print what is found."""
+    if not as_json:
+        what = replace(what, mark_start=MARKS[0], mark_stop=MARKS[1])
     with (
-        servers(settings_of(context), redis=False) as session,
+        servers(settings, redis=False) as session,
         connect(session.database_url) as connection,
     ):
         rows = search(connection, what)
@@ -74,7 +82,7 @@ def search_command(
         return
     for row in rows:
         _print(output(), row)
-    progress_console().print(_summary(rows, offset))
+    progress_console().print(_summary(rows, what.offset))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

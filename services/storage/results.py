@@ -28,6 +28,7 @@ from services.storage import (
     stories,
     transient_errors,
     versions,
+    watches,
 )
 from services.storage.text import storable
 
@@ -126,9 +127,11 @@ def _save_articles(
             duplicate_of=duplicate_of,
             detail=outcome.detail if outcome else None,
         )
-    search.index(connection, [*created, *updates.rows])
+    said_anew = [*created, *updates.rows]
+    search.index(connection, said_anew)
+    found = watches.match(connection, said_anew)
     # At the end, so that an event's id is not held for longer than it must be.
-    changes.emit(connection, [*events, *updates.events])
+    changes.emit(connection, [*events, *updates.events, *found])
     return decisions
 
 

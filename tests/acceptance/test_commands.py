@@ -85,6 +85,16 @@ def test_seeds_through_the_whole_pipeline(product: Product) -> None:
     assert {hit["url"] for hit in hits} <= {row["url"] for row in found.values()}
     assert hits[0]["matches"] == len(hits) >= 2
     assert "no article matches" in rasid("search", '-"', env=env).stderr.decode()
+    added = rasid("watch", "add", "w", "أميركا", "--since", "1900-01-01", env=env)
+    assert added.returncode == 0, added.stderr
+    matches = lines(rasid("watch", "matches", "w", "--json", env=env).stdout)
+    once = lines(rasid("search", "امريكا", "--json", env=env).stdout)
+    assert {m["article_id"] for m in matches} == {hit["article_id"] for hit in once} != set()
+    assert lines(rasid("watch", "list", "--json", env=env).stdout)[0]["matches"] == len(matches)
+    assert "would be removed" in rasid("watch", "remove", "w", env=env).stdout.decode()
+    assert "are removed" in rasid("watch", "remove", "w", "--yes", env=env).stdout.decode()
+    missing = rasid("watch", "matches", "w", env=env)
+    assert (missing.returncode, b"no watch" in missing.stderr) == (1, True)
     trace = rasid("trace", SEEDS[0].name, env=env).stdout.decode()
     assert "created" in trace
     again = rasid("import", *map(str, SEEDS), "--wait", "--json", env=env)

@@ -258,14 +258,18 @@ language sql immutable strict parallel safe as $$
     select '''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || ''''
 $$;
 
--- One word of a query: itself, or a word of the same stem in the languages asked for.
-create function rasid.search_word(word text, languages text[]) returns text
+-- One word of a query: itself, or a word of the same stem in the languages asked for. `keys` are the
+-- lexemes of which an article that matches has at least one.
+create function rasid.search_word(
+    word text, languages text[], out term text, out keys text[]
+)
 language plpgsql stable strict parallel safe as $$
 declare
-    term text := rasid.quoted(word);
     stemmer rasid.stemmers;
     stem text;
 begin
+    term := rasid.quoted(word);
+    keys := array[word];
     for stemmer in
         select * from rasid.stemmers s where s.language = any(languages) and word ~ s.letters
     loop
@@ -279,44 +283,40 @@ begin
         end if;
         continue when stem is null; -- a word that says nothing has no stem, and finds itself only
         term := term || '|' || rasid.quoted('=' || stemmer.language || '/' || stem);
+        keys := keys || ('=' || stemmer.language || '/' || stem);
         if stem <> word then
             term := term || '|' || rasid.quoted(stem) || '&'
                 || rasid.quoted('@l/' || stemmer.language);
+            keys := keys || stem;
         end if;
     end loop;
-    return '(' || term || ')';
+    term := '(' || term || ')';
 end
 $$;
 
--- What a person types, as a tsquery: words, "phrases", prefix*, -not, or. Null where nothing is asked
--- for. Any text is a query: what is no word is left out, and so is an alternative that only says what
--- must not be there.
-create function rasid.search_query(query text, languages text[]) returns tsquery
+-- What a person types, term by term: words, "phrases", prefix*, -not, or. Any text is a query; what is
+-- no word is left out. Each element of `keys`, a list, is one of several ways to tell that an article
+-- may match: it has one of these lexemes (beginnings of lexemes, where they end in *).
+create function rasid.search_terms(query text, languages text[])
+returns table (alternative integer, negated boolean, term text, keys jsonb)
 language plpgsql stable strict parallel safe as $$
 declare
     token text[];
     body text;
     starts boolean; -- a prefix
     words text[];
-    term text;
-    wanted text[] := '{}';
-    unwanted text[] := '{}';
-    alternatives text[] := '{}';
+    word record;
 begin
+    alternative := 1;
     for token in
         select regexp_matches(
-            translate(left(search_query.query, 1000), '“”„«»״', '""""""') || '" or ',
+            translate(left(search_terms.query, 1000), '“”„«»״', '""""""'),
             '(-?)(?:"([^"]*)"|([^\s"]+))', 'g'
         )
     loop
         body := coalesce(token[2], token[3]);
         if token[1] = '' and (lower(token[3]) = 'or' or token[3] = '|') then
-            if wanted <> '{}' then
-                alternatives := alternatives
-                    || ('(' || array_to_string(wanted || unwanted, '&') || ')');
-            end if;
-            wanted := '{}';
-            unwanted := '{}';
+            alternative := alternative + 1;
             continue;
         end if;
         select array_agg(w.lexeme order by p.place) into words
@@ -325,20 +325,36 @@ begin
         continue when words is null;
         starts := body like '%*' and length(words[cardinality(words)]) >= 2;
         if token[2] is null and cardinality(words) = 1 and not starts then
-            term := rasid.search_word(words[1], languages);
+            select * into word from rasid.search_word(words[1], languages);
+            term := word.term;
+            keys := jsonb_build_array(word.keys);
         else
-            select '(' || string_agg(rasid.quoted(w), '<->' order by place) into term
+            select
+                '(' || string_agg(rasid.quoted(u.w), '<->' order by u.place)
+                    || case when starts then ':*)' else ')' end,
+                jsonb_agg(jsonb_build_array(
+                    u.w || case when starts and u.place = cardinality(words) then '*' else '' end
+                ))
+            into term, keys
             from unnest(words) with ordinality as u (w, place);
-            term := term || case when starts then ':*)' else ')' end;
         end if;
-        if token[1] = '-' then
-            unwanted := unwanted || ('!' || term);
-        else
-            wanted := wanted || term;
-        end if;
+        negated := token[1] = '-';
+        return next;
     end loop;
-    return array_to_string(nullif(alternatives, '{}'), '|')::tsquery;
 end
+$$;
+
+-- The whole query; null where nothing is asked for. An alternative that only says what must not be
+-- there finds nothing.
+create function rasid.search_query(query text, languages text[]) returns tsquery
+language sql stable strict parallel safe as $$
+    select string_agg('(' || all_of || ')', '|')::tsquery
+    from (
+        select string_agg(case when negated then '!' else '' end || term, '&') as all_of
+        from rasid.search_terms(query, languages)
+        group by alternative
+        having not bool_and(negated)
+    ) as alternatives
 $$;
 
 -- Lexemes of which one stands in each row of a span of time: days, months or years of UTC.
@@ -453,6 +469,7 @@ create function media.search(
     published_at timestamptz,
     created_at timestamptz,
     duplicate_of bigint,
+    story_id bigint,
     withdrawn_at timestamptz,
     rank real,
     snippet text,
@@ -549,7 +566,7 @@ begin
     )
     select
         h.article_id, a.url, a.title, a.source, a.language, a.published_at, a.created_at,
-        a.duplicate_of, a.withdrawn_at, h.rank,
+        a.duplicate_of, m.story_id, a.withdrawn_at, h.rank,
         rasid.snippet(
             a.text,
             coalesce(rasid.words_found(h.words, rasid.sought(wanted)), '{}'),
@@ -559,6 +576,7 @@ begin
         counted, window_from
     from hits h
     join rasid.articles a on a.id = h.article_id
+    left join rasid.story_articles m on m.article_id = a.id
     order by h.rank desc, h.at desc, h.article_id desc;
 end
 $$;
