@@ -107,11 +107,12 @@ def export_articles(
         )
         try:
             progress = run(connection, order, stdout=sys.stdout.buffer, report=_reporter())
-        except (KeyboardInterrupt, TransientError) as end:
+        except (KeyboardInterrupt, TransientError, OSError) as end:
             if target.path is None:
                 raise
+            why = f"cannot write: {end.strerror}" if isinstance(end, OSError) else str(end)
             raise RasidError(
-                f"{str(end) or 'interrupted'}; what is written is in {target.working}: "
+                f"{why or 'interrupted'}; what is written is in {target.working}: "
                 "the same command with --resume goes on"
             ) from None
     if as_json:

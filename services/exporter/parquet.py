@@ -104,6 +104,7 @@ class _Duck:
             }
         )
         self._connection.execute("set timezone = 'UTC'")
+        self._errors = (duckdb.IOException, duckdb.OutOfMemoryException)
         return self
 
     def __exit__(
@@ -115,16 +116,23 @@ class _Duck:
         self._connection.close()
 
     def copy(self, query: str, path: Path, progress: Progress) -> None:
-        """Write the rows of a query; the file says where a follower of changes continues."""
+        """Write the rows of a query; the file says where a follower of changes continues.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         told = {
             "rasid_feed_position": str(progress.feed_position),
             "rasid_schema_version": progress.schema_version,
         }
         metadata = ", ".join(f"{key}: {_quoted(value)}" for key, value in told.items())
-        self._connection.execute(
-            f"copy ({query}) to {_quoted(str(path))} (format parquet, compression zstd, "
-            f"row_group_size {ROW_GROUP}, kv_metadata {{{metadata}}})"
-        )
+        try:
+            self._connection.execute(
+                f"copy ({query}) to {_quoted(str(path))} (format parquet, compression zstd, "
+                f"row_group_size {ROW_GROUP}, kv_metadata {{{metadata}}})"
+            )
+        except self._errors as error:
+            raise OSError(0, str(error).splitlines()[0]) from error
 
 
 def _quoted(text: str) -> str:

@@ -72,6 +72,7 @@ def run(connection: Connection, order: Order, *, stdout: BinaryIO, report: Repor
         RasidError: the output is there, another export writes it, or the one to go on with was
             another; the message says what to do.
         TransientError: Postgres is away; what is written stays, to be gone on with.
+        OSError: the output cannot be written; the same.
     """
     columns = export.columns(connection, order.selection.columns)
     target = order.target
@@ -206,6 +207,8 @@ def _check(order: Order) -> None:
         raise RasidError("--resume goes on with an export, --force starts it anew: only one")
     if not path.resolve().parent.is_dir():
         raise RasidError(f"there is no folder {path.resolve().parent}")
+    if working.exists() and not working.is_dir():
+        raise RasidError(f"{working} is in the way: an unfinished export would be kept there")
     if resume and path.exists() and not working.exists():
         raise RasidError(f"{path} is there and whole: nothing to resume (--force writes it anew)")
     if path.exists() and not force and not resume:

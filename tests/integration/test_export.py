@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -363,6 +364,31 @@ def test_a_database_that_cannot_be_read(
         connection.execute(b"drop role nobody_here")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_full_disk(connection: Connection, database_url: str, tmp_path: Path, name: str) -> None:
+    """What cannot be written ends in one line that says how to go on, and going on works."""
+    fill(connection, 600)
+    rasid = f"{sys.executable} -P -m services.cli export {tmp_path}/{name}"
+
+    def shell(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    failed = shell(f"ulimit -f 100; {rasid}")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("rasid: cannot write: File too large")
+    assert "--resume goes on" in failed.stderr
+    finished = shell(f"{rasid} --resume")
+    assert finished.returncode == 0, finished.stderr
+    assert "600 articles exported" in finished.stderr
+
+
 def test_two_at_once(connection: Connection, database_url: str, tmp_path: Path) -> None:
     """A second export to the same path is refused while the first one runs."""
     fill(connection, 600)
@@ -383,6 +409,9 @@ def test_paths_that_cannot_be(connection: Connection, tmp_path: Path) -> None:
     ):
         with pytest.raises(RasidError, match=words):
             export(connection, path)
+    (tmp_path / "b.jsonl.part").write_text("mine")
+    with pytest.raises(RasidError, match="is in the way"):
+        export(connection, tmp_path / "b.jsonl", force=True)
     with pytest.raises(RasidError, match="--format is one of"):
         export(connection, f"{tmp_path}/a/", form="csv")
     with pytest.raises(RasidError, match="cannot be resumed"):
