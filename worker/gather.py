@@ -75,16 +75,27 @@ class Gathering:
         """Return the quotations that share enough with a passage, most first, then the oldest."""
         found = [
             (quotation, part)
-            for quotation, stands in self._standing[pair.one.article_id].items()
-            if (part := passage.part(*_tokens(pair.one, stands)))
+            for quotation, tokens in self._touched(pair.one, passage.one)
+            if (part := passage.part(*tokens))
         ]
         other_way = passage.mirrored()
         found += [
             (quotation, part.mirrored())
-            for quotation, stands in self._standing[pair.other.article_id].items()
-            if (part := other_way.part(*_tokens(pair.other, stands)))
+            for quotation, tokens in self._touched(pair.other, passage.other)
+            if (part := other_way.part(*tokens))
         ]
         return sorted(found, key=lambda item: (-item[1].tokens_count, item[0] < 0, abs(item[0])))
+
+    def _touched(
+        self, article: Version, tokens: tuple[int, int]
+    ) -> list[tuple[int, tuple[int, int]]]:
+        """Return the quotations that stand among these words of an article, with their words."""
+        start, end = article.reading.place(*tokens)
+        return [
+            (quotation, article.reading.tokens_at(stands.start, stands.end))
+            for quotation, stands in self._standing[article.article_id].items()
+            if stands.start < end and start < stands.end
+        ]
 
     def _put(self, quotation: int, pair: Pair, passage: Passage) -> None:
         for article, tokens in ((pair.one, passage.one), (pair.other, passage.other)):
@@ -96,7 +107,3 @@ class Gathering:
                 )
                 standing[quotation] = stands
                 self._added.append((quotation, stands))
-
-
-def _tokens(article: Version, stands: Place) -> tuple[int, int]:
-    return article.reading.tokens_at(stands.start, stands.end)

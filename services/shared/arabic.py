@@ -145,9 +145,13 @@ def words(text: str) -> Words:
         joined = "".join(c for i, c in enumerate(joined) if i not in separators)
         owners = [owner for i, owner in enumerate(owners) if i not in separators]
     found = Words([], [], [])
+    stems = [pair for pair in _STEMS if pair[0] in joined]
     for match in _TOKEN.finditer(joined):
         first, last = owners[match.start()], owners[match.end() - 1]
-        found.tokens.append(_stem(match.group()))
+        word = match.group()
+        for variant, usual in stems:
+            word = word.replace(variant, usual)
+        found.tokens.append(word)
         found.starts.append(ends[first] - len(pieces[first]))
         found.ends.append(ends[last])
     return found
@@ -178,9 +182,3 @@ def _pieces() -> re.Pattern[str]:
 def _fold_piece(piece: str) -> str:
     decomposed = unicodedata.normalize("NFKD", piece).casefold()
     return unicodedata.normalize("NFC", decomposed.translate(_FOLD))
-
-
-def _stem(word: str) -> str:
-    for variant, usual in _STEMS:
-        word = word.replace(variant, usual)
-    return word
