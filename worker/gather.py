@@ -84,7 +84,7 @@ class Gathering:
             for quotation, tokens in self._touched(pair.other, passage.other)
             if (part := other_way.part(*tokens))
         ]
-        return sorted(found, key=lambda item: (-item[1].tokens_count, item[0] < 0, abs(item[0])))
+        return sorted(found, key=lambda item: (item[0] < 0, abs(item[0])))
 
     def _touched(
         self, article: Version, tokens: tuple[int, int]

@@ -113,6 +113,8 @@ def link(
                 places += [(int(str(quotation_id)), place) for place in stands]
         if places:
             connection.execute(SQL.add_places, _place_columns(places))
+            touched = {quotation for quotation, _ in places} | {int(str(row[0])) for row in rows}
+            connection.execute(SQL.delete_repeated, {"ids": sorted(touched)})
 
 
 def roll(connection: Connection) -> None:

@@ -1,7 +1,9 @@
 """Quotations through the real pipeline: who carries which passage, where exactly, and who first."""
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,9 +18,10 @@ from services.shared import arabic
 from services.shared.contracts import Decision, RawPage
 from services.shared.errors import TransientError
 from services.shared.settings import Settings
-from services.storage import Connection, connect, quotations
-from tests.factories import at, page
-from worker import pipeline
+from services.storage import Connection, connect, quotations, results
+from services.storage.results import Processed
+from tests.factories import at, page, processed
+from worker import pipeline, stories
 from worker import quotations as looking
 
 SEEDS = Path(__file__).parents[2] / "seeds"
@@ -272,6 +275,32 @@ def test_killed_before_it_looked(store: Store, monkeypatch: pytest.MonkeyPatch) 
     (two,) = store.take(late)
 
     assert store.carriers() == [dict.fromkeys((one, two), said.rstrip("."))]
+
+
+def test_carriers_at_the_same_instant(store: Store) -> None:
+    """Of articles stored at once the later one sees the earlier: all stand in one quotation."""
+    for _ in range(5):
+        said = sentence(30)
+        store_at_once(store.settings, [news(f"outlet{n}", said) for n in range(6)])
+
+    assert [len(carriers) for carriers in store.carriers()] == [6] * 5
+
+
+def store_at_once(settings: Settings, pages: list[RawPage]) -> None:
+    """Save, link and look up pages as the pipeline does, each from a thread of its own."""
+    barrier = threading.Barrier(len(pages))
+
+    def work(item: Processed) -> None:
+        with connect(settings.database_url or "") as own:
+            barrier.wait()
+            (decision,) = results.save(own, [item], 1)
+            stories.link(own, stories.Documents(), [decision.article_id or 0])
+            looking.look(own, pipeline._passages([item], [decision]))
+
+    # Read beforehand: its alarm needs the main thread.
+    items = [processed(raw, pipeline.read(raw, 1_000_000)) for raw in pages]
+    with ThreadPoolExecutor(len(pages)) as pool:
+        list(pool.map(work, items))
 
 
 def test_done_twice(store: Store) -> None:

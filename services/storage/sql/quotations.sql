@@ -97,6 +97,26 @@ on conflict (quotation_id, article_id) do update set
     version = excluded.version, text_start = excluded.text_start, text_end = excluded.text_end
 where known.version < excluded.version;
 
+-- name: delete_repeated
+-- Two that were found at the same instant can be one: the younger goes where all who carry it stand
+-- with the same words in an older one.
+delete from rasid.quotations as q
+where q.id = any(%(ids)s) and exists (
+    select from rasid.quotation_articles as mine
+    join rasid.quotation_articles as older
+        on older.article_id = mine.article_id
+        and older.version = mine.version
+        and older.quotation_id < mine.quotation_id
+        and 5 * (
+            least(older.text_end, mine.text_end) - greatest(older.text_start, mine.text_start)
+        ) >= 4 * (mine.text_end - mine.text_start)
+    where mine.quotation_id = q.id
+    group by older.quotation_id
+    having count(*) = (
+        select count(*) from rasid.quotation_articles where quotation_id = q.id
+    )
+);
+
 -- name: roll
 select rasid.roll_passages();
 
