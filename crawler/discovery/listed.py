@@ -58,6 +58,7 @@ class Listed:
     links: list[ListedLink] = field(default_factory=list)
     children: list[ListedSitemap] = field(default_factory=list)
     problems: Counter[Problem] = field(default_factory=Counter)
+    page_keys: frozenset[str] = frozenset()
     _guids: dict[str, str] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> bool:
@@ -148,6 +149,7 @@ class Listed:
             problems=problems,
             title=plain(self.title),
             language=self.language,
+            page_keys=self.page_keys,
         )
 
 

@@ -16,6 +16,7 @@ from crawler.context import Context
 from crawler.discovery import parse
 from crawler.frontier import Frontier
 from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
+from crawler.navigation import Navigation
 from crawler.outcomes import (
     UNKNOWN,
     Failure,
@@ -48,6 +49,7 @@ class FrontierSpider(Spider):
         """Take part in the crawl that `context` is."""
         super().__init__()
         self.context = context
+        self.navigation = Navigation()
         self.frontier = Frontier(context, kinds=self.kinds)
 
     async def start(self) -> AsyncIterator[Request]:
@@ -100,14 +102,18 @@ class FrontierSpider(Spider):
 
     def read(self, feed: DueFeed, response: Response) -> Listing:
         """Return what the body of a feed's answer lists."""
-        return parse(
+        listing = parse(
             response.body,
             response.url,
             kind=feed.kind,
             content_type=_header(response, "Content-Type"),
             zone=_zone(self.context.sources[feed.source]),
             now=datetime.now(UTC),
+            elsewhere=self.navigation.elsewhere(feed.source, feed.id),
         )
+        if listing.page_keys:
+            self.navigation.note(feed.source, feed.id, listing.page_keys)
+        return listing
 
     async def parse_page(self, response: Response) -> AsyncIterator[Item]:
         """Yield the page a link led to, as it was received."""

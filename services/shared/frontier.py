@@ -93,6 +93,8 @@ class Listing:
     problems: Mapping[Problem, int] = field(default_factory=dict)
     title: str | None = None
     language: str | None = None
+    #: Of a section page: the keys of all its links within the site, articles or not.
+    page_keys: frozenset[str] = frozenset()
 
     @property
     def newest_at(self) -> datetime | None:

@@ -397,3 +397,28 @@ def test_a_crawl_needs_a_migrated_database(empty_database_url: str, settings: Se
     settings = settings.model_copy(update={"database_url": empty_database_url})
     with demo_site.serve() as site, pytest.raises(RasidError, match="rasid migrate"):
         crawl_once(settings, [demo_source(site)])
+
+
+def test_a_section_page_is_a_feed(settings: Settings) -> None:
+    """The articles a section page links to are fetched, what is in its menu is not."""
+    with bad_site.serve() as bad:
+        names = [
+            "storm-hits-the-coast-again",
+            "council-opens-a-new-library",
+            "wheat-prices-rise-again",
+        ]
+        items = "".join(
+            f"<li><h3><a href='/2026/11/{name}'>{name.replace('-', ' ')}</a></h3></li>"
+            for name in names
+        )
+        body = f"<html><nav><a href='/sport'>Sport</a></nav><ul>{items}</ul></html>".encode()
+        bad.answers["/news"] = (200, {}, body)
+        bad.answers |= {f"/2026/11/{name}": (200, {}, b"<html><p>good") for name in names}
+        summary = crawl_once(
+            settings, [source(bad.url, Feed(url=f"{bad.url}/news", kind="section"))]
+        )
+
+        assert sorted(bad.asked) == sorted(
+            ["/robots.txt", "/news", *(f"/2026/11/{n}" for n in names)]
+        )
+    assert summary.pages_published == 3
