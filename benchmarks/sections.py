@@ -4,9 +4,9 @@
     PYTHONPATH=. .venv/bin/python -m benchmarks.sections --show koha.net
 
 The pages are those of the corpora (RASID_CORPORA, or ../shared/corpora) named below: of each site
-its menus, and its lists of newest and related articles. The truth is, for each site, the form that its
-articles' addresses have, found by reading its links; what is neither (videos, galleries) is left
-out. `known` are the sites the weights were set on, `unseen` the others. newspaper4k's rule for
+its menus, and its lists of newest and related articles. The truth is, for each site, the form that
+its articles' addresses have, found by reading its links; what is neither (videos, galleries) is
+left out. `known` are the sites the weights were set on, `unseen` the others. newspaper4k's rule for
 addresses is measured beside it where it is installed (`uv pip install --group bench`).
 """
 
