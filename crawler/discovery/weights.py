@@ -55,7 +55,7 @@ def path(url: str, here: str) -> float:
     longest = max(numbers, default=0)
     weight += 2.0 if longest >= 5 else 0.5 if longest >= 3 else 0.0  # noqa: PLR2004
     names = [*segments, (parts.hostname or "").partition(".")[0], *_PARAMETER.findall(parts.query)]
-    if any(_LISTS.match(_PAGE.sub("", name)) for name in names):
+    if any(map(is_list_word, names)):
         # Some have their articles below a word for lists; then with an id.
         weight -= 1.0 if longest >= 5 else 3.0  # noqa: PLR2004
     return weight + 2.0 * bool(_HEX.match(last))
@@ -89,3 +89,8 @@ def shape(url: str) -> str:
         else:
             names.append("name")
     return f"{parts.hostname}/{'/'.join(names)}?{len(parts.query.split('&')) if parts.query else 0}"
+
+
+def is_list_word(segment: str) -> bool:
+    """Return whether sites give this segment to lists, forms and notices."""
+    return bool(_LISTS.match(_PAGE.sub("", segment)))

@@ -38,6 +38,7 @@ MODULES = {
     "dead-letters": "dead_letters",
     "extract": "text",
     "explain": "explain",
+    "sources": "sources",
 }
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

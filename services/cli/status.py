@@ -71,6 +71,11 @@ def _store_problems(store: Status) -> list[str]:
         for feed in store.failing_feeds
     ]
     problems += [
+        f"feed {feed.url} overflowed {feed.overflows_count} times, last {feed.overflowed_at:%H:%M} "
+        "UTC: items may have been missed: poll it more often, or add the site's sitemap"
+        for feed in store.overflowed_feeds
+    ]
+    problems += [
         f"{found.source}: its rule for {found.rule} selected nothing on {found.missed} of the "
         f"newest {found.pages} pages: compare `rasid explain URL` with rules in sources.yaml"
         for found in store.missed_rules
@@ -101,6 +106,7 @@ def _as_json(health: Health) -> dict[str, object]:
         "outcomes": store and _nested(store.outcomes),
         "links": store and _nested(store.links),
         "feeds": store and store.feeds,
+        "feed_problems": store and store.feed_problems,
         "dead_letters": store and store.dead_letters,
         "refusals": store and store.refusals,
         "change_feed": store and asdict(store.change_feed),
@@ -146,6 +152,9 @@ def _print_store(store: Status) -> None:
         f"Change feed: at position {feed.last_position}; {feed.unpublished} changes not published "
         f"yet, the oldest since {_age_s(feed.oldest_unpublished_at):.0f} s"
     )
+    if store.feed_problems:
+        odd = ", ".join(f"{problem} {count}" for problem, count in store.feed_problems.items())
+        console.print(f"Odd in feeds, by how many feeds: {odd}")
     for title, rows in (("result", store.outcomes), ("link", store.links)):
         if rows:
             console.print()

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from services.shared import urls
 from services.shared.frontier import DueFeed, FeedKind, FeedPoll, ListedSitemap
 from services.shared.sources import Source
-from services.storage import Connection, queries
+from services.storage import Connection, queries, transient_errors
 
 SQL = queries("sources")
 SOURCE_FIELDS = {"name", "title", "home_page", "country", "language", "time_zone", "enabled"}
@@ -93,3 +93,13 @@ def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitema
                 "modified_at": child.modified_at,
             },
         )
+
+
+def feeds_of(connection: Connection, source: str) -> list[dict[str, object]]:
+    """Return what the last poll of each feed of a source gave, sitemaps of an index counted.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(SQL.feeds_of, {"source": source}).fetchall()

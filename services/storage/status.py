@@ -21,6 +21,16 @@ class FailingFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class OverflowedFeed:
+    """A feed that lately listed nothing it had listed before: items may have been missed."""
+
+    source: str
+    url: str
+    overflows_count: int
+    overflowed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MissedRule:
     """A rule of a source that selected nothing on `missed` of its newest `pages`."""
 
@@ -53,6 +63,9 @@ class Status:
     links: dict[tuple[str, str], int]
     feeds: int
     failing_feeds: list[FailingFeed]
+    overflowed_feeds: list[OverflowedFeed]
+    #: What was odd in the last listings of feeds: in how many feeds.
+    feed_problems: dict[str, int]
     missed_rules: list[MissedRule]
     refusals: dict[str, int]
     change_feed: ChangeFeed
@@ -84,6 +97,11 @@ def read(connection: Connection) -> Status:
                 for source, url, errors, error, _ in feeds
                 if errors
             ],
+            overflowed_feeds=[
+                OverflowedFeed(*row)  # type: ignore[arg-type]
+                for row in connection.execute(SQL.overflowed_feeds)
+            ],
+            feed_problems=dict(connection.execute(SQL.feed_problems).fetchall()),  # type: ignore[arg-type]
             missed_rules=[
                 MissedRule(*row)  # type: ignore[arg-type]
                 for row in connection.execute(SQL.missed_rules)

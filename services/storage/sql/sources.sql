@@ -108,3 +108,13 @@ on conflict (url) do update set
 -- name: counts
 select last_outcome, count(*) from rasid.feeds where source = any(%(sources)s) and enabled
 group by last_outcome
+
+-- name: feeds_of
+select
+    f.url, f.kind, f.enabled, f.last_outcome, f.last_status, f.last_error, f.last_fetched_at,
+    f.next_fetch_at, f.errors_count, f.links_count, f.newest_item_at, f.problems,
+    f.overflows_count, f.overflowed_at,
+    (select count(*)::int from rasid.feeds child where child.parent_id = f.id) as sitemaps_count
+from rasid.feeds f
+where f.source = %(source)s and f.parent_id is null
+order by f.enabled desc, f.url

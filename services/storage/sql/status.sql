@@ -29,6 +29,15 @@ cross join (
     from rasid.outbox
 ) as w;
 
+-- name: overflowed_feeds
+-- Of the last day: an alarm ends when the feed is polled often enough.
+select source, url, overflows_count, overflowed_at from rasid.feeds
+where enabled and overflowed_at > now() - interval '1 day' order by source, url;
+
+-- name: feed_problems
+select problem, count(*)::int from rasid.feeds cross join jsonb_object_keys(problems) as problem
+where enabled group by problem order by 2 desc, 1;
+
 -- name: missed_rules
 -- The rules that selected nothing on most of the newest pages of their source. Pages of more than a
 -- week ago are left out, so that an alarm ends when the source has no rules any more.
