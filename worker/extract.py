@@ -23,7 +23,8 @@ EXTRACTOR_VERSION = 1
 
 _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
-_MAX_TAGS = 150_000
+#: trafilatura's time grows with the square of the paragraphs: here it takes seconds.
+_MAX_TAGS, _MAX_ELEMENTS = 150_000, 40_000
 #: Clocks differ, and so do notions of the zone: a date so far ahead of the fetch is still believed.
 _AHEAD = timedelta(days=1)
 _WIDEST_OFFSET, _QUARTER = timedelta(hours=14), timedelta(minutes=15)
@@ -77,6 +78,8 @@ def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Re
         return Rejection(reason="no_text", detail="no element in it")
     if _was_text(text):
         return _document(_lines_in(root))
+    if text.count("<") > _MAX_ELEMENTS and sum(1 for _ in root.iter()) > _MAX_ELEMENTS:
+        return Rejection(reason="too_large", detail=f"more than {_MAX_ELEMENTS} elements")
     bare = tree.is_bare(root) and not page.rules
     selected = rules.select(root, page.rules)
     parsed = read_page(root, page.url)

@@ -22,8 +22,7 @@ _CONTROL_REFERENCES = re.compile(
     re.IGNORECASE,
 )
 # The time that trafilatura takes grows with the cube of the nesting of tables.
-_DEEP_TABLES = etree.XPath(f"boolean({'/descendant::table' * 20})")
-_MANY_TABLES = 100
+_MANY_TABLES, _DEEP_TABLES = 100, 10
 _ATTRIBUTE = re.compile(r"""[\s/]*[^\s=>/]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*)?)?""")
 _TAG_NAME = re.compile("[A-Za-z][^\\s/>]*")
 #: Below this a tag cannot hold enough attributes to matter.
@@ -42,6 +41,7 @@ _MANY_LINKS, _MANY_PARAGRAPHS = 4, 2
 # lxml's own choice of a class for each tag asks Python for every element that is touched.
 _ONE_CLASS = etree.ElementDefaultClassLookup(element=HtmlElement)
 # libxml2 stops reading at 2,048 levels; no page that people see comes near.
+_FLATTENED = "data-flattened"
 _MAX_DEPTH_MESSAGE = "Excessive depth"
 
 
@@ -114,6 +114,11 @@ def is_bare(root: HtmlElement) -> bool:
     return sum(1 for _ in islice(root.iter("a"), _MANY_LINKS)) < _MANY_LINKS
 
 
+def is_flattened(root: HtmlElement) -> bool:
+    """Tell a page that was nested too deep, and so was read as lines."""
+    return root.get(_FLATTENED) is not None
+
+
 def open_layout_tables(root: HtmlElement) -> None:
     """Make the tables that only place text on the page into plain blocks."""
     for cell in list(root.iter("td")):
@@ -150,11 +155,14 @@ def _bounded(piece: str) -> str:
 
 
 def _nested_tables(root: HtmlElement) -> bool:
-    return sum(1 for _ in root.iter("table")) > _MANY_TABLES and bool(_DEEP_TABLES(root))
+    tables = list(root.iter("table"))
+    outer = (islice(table.iterancestors("table"), _DEEP_TABLES) for table in tables)
+    return len(tables) > _MANY_TABLES and any(len(list(a)) == _DEEP_TABLES for a in outer)
 
 
 def _lines_as_paragraphs(text: str) -> HtmlElement | None:
     root = etree.fromstring("<html><head/><body/></html>", parser=HTMLParser())
+    root.set(_FLATTENED, "")
     for line in lines(text):
         etree.SubElement(root[1], "p").text = line
     return root if len(root[1]) else None

@@ -1,5 +1,6 @@
 """Promises of worker.extract: rejections, robustness and what each kind of page gives."""
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -86,6 +87,9 @@ def test_the_size_limit_is_a_setting() -> None:
         ('<script type="application/ld+json">{"author": "' + "x" * 500_000 + "</script>", ""),
         ("<span class=author>" + "x , " * 50_000 + "</span>", ""),
         ("<h1>x</h1>" * 20_000, ""),
+        ("".join(f"<p><font c={i}>x" for i in range(10_000)), ""),
+        (("<table><tr><td>" * 19 + "x" + "</table>" * 19) * 500, ""),
+        ("<p>word word</p>" * 15_000, ""),
     ],
     ids=lambda around: around[0][:24],
 )
@@ -109,6 +113,26 @@ def test_large_pages_take_bounded_time(unit: str) -> None:
     assert time.process_time() - start < 10
 
 
+#: Pieces that broke an extractor, a parser or a decoder at some time.
+NASTY = [
+    *(b"\xed\xa0\x80", b"\xff\xfe", b"\x00", b"\x1b$B", b"&#xd800;", b"&#x110000;", b"\xd9"),
+    *(b"<!--", b"<![CDATA[", b"<p", b"<p>", b"</p>", b"<br>", b"<title>", b"<table><td>"),
+    *(
+        b"<svg><p>",
+        b"<plaintext>",
+        b"<select><p>",
+        b"<noscript>",
+        b"<font c=",
+        b"<li class=comment>",
+    ),
+    *(b"<script type=application/ld+json>", b'{"@type":"NewsArticle","author":[[{"name":{}}]],'),
+    *(b'"datePublished":["2025-02-30",{}],', b'"headline":{"@value":1}}', b"</script>"),
+    b"<time datetime='9999-12-31T23:59:60+99:99'>",
+    b"<meta property=article:published_time content=",
+    *(b"<a href='http://[::1/'>", b"<base href='//['>"),
+    b"<h1>" + "الجسر يُفتح من جديد ".encode("cp1256", "replace"),
+    SENTENCE.encode() * 3,
+]
 MARKUP = st.sampled_from(
     [
         *("<p>", "</p>", "<div>", "</div>", "<br>", "<h1>", "<h2>", "<ul><li>", "<table><tr><td>"),
@@ -118,6 +142,49 @@ MARKUP = st.sampled_from(
         *("<time datetime=2024-13-01>", "<a href=x>", "<span class=author>", "&#xffff;"),
     ]
 )
+
+
+def test_a_page_of_nothing_but_nesting_takes_no_time() -> None:
+    """Where hardly any text is found, no other opinion is asked on markup that is deep."""
+    for markup in ("<div>" * 50_000, "<p><font c=x" + "><p><font c=x".join(map(str, range(9_000)))):
+        start = time.process_time()
+        result = read(f"<html><body>{markup}<h1>Bridge</h1><p>Short words.")
+        assert time.process_time() - start < 5
+        assert isinstance(result, Extraction | Rejection)
+
+
+@pytest.mark.parametrize("url", ["https://[::1/x", "http://quay.example/%zz", "x", ""])
+def test_a_broken_address_does_not_cost_the_page(url: str) -> None:
+    """An address that is none says nothing about its page."""
+    body = f"<h1>Bridge</h1><article>{f'<p>{SENTENCE * 3}</p>' * 3}</article>"
+    assert isinstance(
+        extract(RawPage(body=body.encode(), origin="test", final_url=url)), Extraction
+    )
+
+
+def test_a_page_of_too_many_elements_is_refused() -> None:
+    """Far more than any page has: its paragraphs alone would take seconds."""
+    refused = read("<html><body>" + "<p>word word</p>" * 45_000)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "too_large"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.binary(max_size=400) | st.lists(st.sampled_from(NASTY), max_size=12).map(b"".join),
+    st.sampled_from(
+        ["text/html", "text/plain", "text/html; charset=utf-16", "x/y; charset=no", ""]
+    ),
+    st.sampled_from([None, "https://[::1/x", "https://quay.example/2025/03/02/bridge"]),
+)
+def test_any_bytes_give_a_bounded_answer(body: bytes, kind: str, url: str | None) -> None:
+    """Whatever bytes come: nothing is raised, the text is not much longer, dates have zones."""
+    result = read(body, headers={"content-type": kind}, final_url=url)
+    if isinstance(result, Extraction):
+        assert len(result.text) <= 4 * len(body)
+        assert not re.search("[\x00\ud800-\udfff]", f"{result.title}{result.text}")
+        for date in (result.published_at, result.modified_at):
+            assert date is None or date.tzinfo is not None
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,7 +9,6 @@ any text of its own is left.
 import re
 from collections import Counter
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from lxml.html import HtmlElement
 
@@ -91,9 +90,9 @@ def _signs_of_list(
     root: HtmlElement, url: str | None, metas: dict[str, str], scripts: str
 ) -> list[str]:
     """Return in words how the page calls itself a list."""
-    body = root.find("body")
+    body, path = root.find("body"), titles.path(url)
     found = {
-        "address of a list": url is not None and _LIST_PATH.search(urlsplit(url).path),
+        "address of a list": path is not None and _LIST_PATH.search(path),
         "class of a list": body is not None and _LIST_CLASS.search(body.get("class") or ""),
         "typed as a list": _LIST_TYPE.search(scripts),
         "typed as a site": metas.get("og:type", "").lower() in {"website", "blog"},

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lxml import etree
 from lxml.html import HtmlElement
 from resiliparse.extract.html2text import extract_plain_text
 
@@ -39,6 +40,10 @@ _MUCH_LONGER, _HELD = 1.4, 0.8
 _MIN_GAP, _SHARE_GAP, _MIN_LINE = 150, 0.02, 25
 #: So much between lines that were taken is the article's, whoever else took it or not.
 _MOST_MISSED = 1.5
+_STYLE_TAG = re.compile(
+    r"<(/?)(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s>/]", re.IGNORECASE
+)
+_MOST_REPEATED = 500_000
 #: How many lines on a short one is looked for: the same few words may stand anywhere.
 _NEXT = 5
 #: Hardly any text, and the second extractor finds an article's: it stands in no known block.
@@ -67,7 +72,7 @@ def complete(
     is_missed, has_gap = _is_much(missed, length), _is_gap(between, length)
     if not is_missed and not has_gap and length >= _HARDLY_ANY:
         return taken
-    second = _second_opinion(markup)
+    second = _second_opinion(root, markup)
     if length < _HARDLY_ANY and _prose_length(root, second) >= _MANY_TIMES * length:
         return second
     confirmed = "".join(map(titles.loose, second))
@@ -140,11 +145,25 @@ def _filled(
     return [line for at, own in enumerate(taken) for line in (own, *added.get(at, ()))]
 
 
-def _second_opinion(markup: str) -> list[str]:
+def _second_opinion(root: HtmlElement, markup: str) -> list[str]:
+    if tree.is_flattened(root) or _is_misnested(markup):
+        markup = etree.tostring(root, encoding="unicode", method="html")
     text: str = extract_plain_text(
         markup, main_content=True, alt_texts=False, preserve_formatting=True, list_bullets=False
     )
     return [line for line in map(tree.squeeze, text.split("\n")) if line]
+
+
+def _is_misnested(markup: str) -> bool:
+    """Tell markup whose styles are left open so often that a parser repeats them without end.
+
+    HTML opens each of them again in every paragraph that follows.
+    """
+    still_open, most = 0, 0
+    for match in _STYLE_TAG.finditer(markup):
+        still_open += -1 if match[1] else 1
+        most = max(most, still_open)
+    return most * markup.count("<") > _MOST_REPEATED
 
 
 def _prose_length(root: HtmlElement, lines: list[str]) -> int:

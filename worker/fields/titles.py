@@ -135,16 +135,17 @@ def _is_cut(title: str, found: list[tuple[str, str]]) -> bool:
     return ends and any(loose(t).startswith(bare) and loose(t) != bare for _, t in found)
 
 
-def _path(url: str | None) -> str:
+def path(url: str | None) -> str | None:
+    """Return the path of an address as it reads, or None where there is none or it is broken."""
     try:
-        return unquote(urlsplit(url or "").path)
+        return None if url is None else unquote(urlsplit(url).path)
     except ValueError:
-        return ""
+        return None
 
 
 def _slug(url: str | None) -> set[str]:
     """Return the words of the part of an address that has most."""
-    parts = (words(part.replace("_", "-")) for part in _path(url).split("/"))
+    parts = (words(part.replace("_", "-")) for part in (path(url) or "").split("/"))
     most = max(parts, key=len, default=set())
     return {word for word in most if len(word) > 1 and not _NUMBER.fullmatch(word)}
 
