@@ -1,6 +1,6 @@
 """How soon a consumer hears of a change, how much the feed takes, and what it costs a writer.
 
-    .venv/bin/python -m benchmarks.changes [--writers 8] [--seconds 60] [--held 60]
+    .venv/bin/python -m benchmarks.changes [--writers 8] [--seconds 60] [--held 60] [--rounds 12]
 
 Lag: from the return of a writer's commit to the reader's having the change, by `media.changes` and
 the notification. Held: the same while a transaction that has told of a change stays open, and while
@@ -191,7 +191,7 @@ def chunk(number: int) -> list[Processed]:
     ]
 
 
-def cost(stack: Stack, url: str, rounds: int = 12, chunks: int = 40) -> None:
+def cost(stack: Stack, url: str, rounds: int, chunks: int = 40) -> None:
     """Print what publishing adds to saving a chunk, each round of both in turns."""
     found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     postgres = stack.pids()["postgres"]
@@ -233,12 +233,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--rate", type=float, default=2.0, help="chunks a second of each writer")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=12, help="of saving, each with and without")
     parser.add_argument("--held", type=float, default=60)
     given = parser.parse_args(arguments)
     with start(None, durable=True) as stack:
         migrate(stack.database_url)
         url = stack.database_url
-        cost(stack, url)
+        cost(stack, url, given.rounds)
         stop = threading.Event()
         reconciler = threading.Thread(target=tick, args=(url, stop))
         reconciler.start()
