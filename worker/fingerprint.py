@@ -27,11 +27,23 @@ MINIMA = 64
 #: Texts with fewer words are compared for equality only: too little to tell a copy by.
 MIN_TOKENS = 30
 ROWS = 2  # minima in a band
+TEXTS_KEPT = 32
 BLOCK = 4096  # runs hashed at once, so that a long text needs no memory of its own
 
 Hashes = npt.NDArray[np.uint64]
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@lru_cache(TEXTS_KEPT)
+def in_one_spelling(text: str) -> str:
+    """Return `arabic.normalize` of a text. The last are kept: each is asked for twice."""
+    return arabic.normalize(text)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, as `arabic.tokens` does."""
+    return arabic.split(in_one_spelling(text))
 
 
 def text_sha256(tokens: Sequence[str]) -> bytes:

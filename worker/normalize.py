@@ -8,11 +8,11 @@ import re
 import unicodedata
 from dataclasses import replace
 
-from services.shared import arabic, urls
+from services.shared import urls
 from services.shared.contracts import Article, Comment, Extraction, RawPage
 from services.shared.errors import InvalidUrl
 from worker import quote
-from worker.fingerprint import fingerprint, text_sha256
+from worker.fingerprint import fingerprint, in_one_spelling, text_sha256
 
 _UNWANTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069"
@@ -32,7 +32,7 @@ def normalize(extraction: Extraction, page: RawPage) -> Article:
 
 
 def _article(extraction: Extraction, url: str, identity: str) -> Article:
-    tokens, quoted = quote.split(arabic.normalize(extraction.text))
+    tokens, quoted = quote.split(in_one_spelling(extraction.text))
     return Article(
         extraction=extraction,
         url=url,

@@ -8,12 +8,11 @@ compared, and all of it may be repeated: killed halfway, an article still waits 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
-from services.shared import arabic
 from services.shared.contracts import Candidate, Overlap
 from services.storage import Connection, stories
 from services.storage.stories import Link, Waiting
 from worker.deduplicate import Document, Verdict, choose, decide, prepare
-from worker.fingerprint import SIGNATURE_VERSION, fingerprint
+from worker.fingerprint import SIGNATURE_VERSION, fingerprint, words_of
 
 #: About 40 bytes each.
 WORDS_KEPT = 1_000_000
@@ -43,7 +42,7 @@ class Documents:
             if text.text is None:
                 document = kept[text.article_id][1]
             else:
-                document = prepare(arabic.tokens(text.text), text.outlets)
+                document = prepare(words_of(text.text), text.outlets)
             self._keep(text.article_id, text.version, document)
             found[text.article_id] = document
         return found
@@ -136,7 +135,7 @@ def refresh(
         if not batch:
             return total
         made = {
-            (article_id, version): fingerprint(arabic.tokens(text))
+            (article_id, version): fingerprint(words_of(text))
             for article_id, version, text in batch
         }
         stories.refresh(connection, made)

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.shared import arabic
+from services.shared.contracts import RELATIONS, STORY_LABELS
 from services.storage import Connection, connect, results, stories
 from services.storage.results import Processed
 from tests.factories import article, at, page, processed
@@ -249,6 +251,23 @@ class TestLabels:
             ("future.example",),
             ("day.example",),
         ]
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("table", "column", "words_of"),
+        [("story_articles", "label", STORY_LABELS), ("article_overlaps", "relation", RELATIONS)],
+    )
+    def test_closed_sets(
+        self, connection: Connection, table: str, column: str, words_of: tuple[str, ...]
+    ) -> None:
+        """The words the store takes are those of the contract."""
+        ((check,),) = rows(
+            connection,
+            "select pg_get_constraintdef(oid) from pg_constraint "
+            f"where conname = '{table}_{column}_check'",
+        )
+        assert set(re.findall(r"'(\w+)'", str(check))) == set(words_of)
 
 
 class TestChanges:
