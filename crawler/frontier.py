@@ -31,6 +31,8 @@ from services.shared.observability import get_logger
 from services.storage import Connection, hosts, links, sources
 
 TAKEN_PER_HOST = 20
+#: Few, as new links that come meanwhile wait for them.
+TAKEN_AGAIN = 4
 #: Pages that are fetched wait to be published; with so many under way no more are handed out.
 MOST_IN_FLIGHT = 500
 #: Between two looks into the store: while there is work, and while there is none.
@@ -170,6 +172,11 @@ class Frontier:
         feeds = sources.take_due(tx, ask, self._names, self._kinds, lease_s=self._lease_s)
         due = links.take_due(tx, ask, self._names, per_host=TAKEN_PER_HOST)
         work: list[Work] = [*feeds, *due]
+        # What changed comes after what is new.
+        calm = set(ask).difference(piece.host for piece in work)
+        work += links.take_again(
+            tx, sorted(calm), self._names, per_host=TAKEN_AGAIN, lease_s=self._lease_s
+        )
         used = {piece.host for piece in work} | busy
         idle = {host for host in ask if host not in used}
         hosts.give_back(tx, self._crawler, sorted(idle))

@@ -15,6 +15,8 @@ class FeedPolled:
     work: DueFeed
     poll: FeedPoll
     listing: Listing = field(default_factory=Listing, repr=False)
+    #: For how long the server says that its answer may be kept.
+    fresh_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class PageFetched:
 
     work: DueLink
     page: RawPage = field(repr=False)
+    #: What is written down once it is on the queue.
+    outcome: LinkOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What went wrong with a request goes in; its reason, and whether it may pass, come out."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from scrapy.exceptions import (
@@ -17,7 +17,8 @@ from scrapy.exceptions import (
 from scrapy.spidermiddlewares.httperror import HttpError
 
 from crawler.addresses import was_refused
-from crawler.politeness import PASSING_STATUSES, feed_again_at, link_again_at
+from crawler.politeness import PASSING_STATUSES, link_again_at, retry_after_s
+from crawler.polling import after_failure
 from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, LinkReason, LinkState
 
 
@@ -58,13 +59,21 @@ class Failure:
     status: int | None = None
     #: For a person: what was seen.
     detail: str | None = None
+    #: When the server wants to be asked again.
+    retry_after_s: float | None = None
 
 
 def failure_of(error: Exception, url: str) -> Failure:
     """Return what an exception from Scrapy means for a request to `url`."""
     if isinstance(error, HttpError):
         status = error.response.status
-        return Failure(reason=f"http_{status}", again=status in PASSING_STATUSES, status=status)
+        header = (error.response.headers.get(b"Retry-After") or b"").decode("latin-1")
+        return Failure(
+            reason=f"http_{status}",
+            again=status in PASSING_STATUSES,
+            status=status,
+            retry_after_s=retry_after_s(header, datetime.now(UTC)),
+        )
     if isinstance(error, IgnoreRequest):
         return _ignored(error)
     if isinstance(error, CannotResolveHostError) and was_refused(urlsplit(url).hostname or ""):
@@ -132,6 +141,6 @@ def failed_feed(work: DueFeed, failure: Failure, now: datetime) -> FeedPoll:
         outcome=failure.reason,
         status=failure.status,
         detail=failure.detail,
-        next_fetch_at=feed_again_at(work.poll_every_s, work.errors_count + 1, now),
+        next_fetch_at=after_failure(work, now, retry_after_s=failure.retry_after_s),
         failed=True,
     )

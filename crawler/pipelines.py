@@ -9,13 +9,15 @@ from typing import Self
 
 from scrapy.crawler import Crawler
 
+from crawler import refetching
 from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
 from crawler.outcomes import UNKNOWN, failed_feed, failed_link
+from crawler.polling import is_untrue, scheduled
 from crawler.store import pause
 from services.shared.errors import TransientError
-from services.shared.frontier import DueLink, LinkOutcome, Problem
+from services.shared.frontier import DueLink, Problem
 from services.shared.observability import get_logger
 from services.storage import Connection, links, sources
 
@@ -58,7 +60,11 @@ class _Step:
     async def _write_down_error(self, work: Work) -> None:
         now = datetime.now(UTC)
         if isinstance(work, DueLink):
-            outcome = failed_link(work, UNKNOWN, now)
+            outcome = (
+                refetching.failed(work, UNKNOWN, (), now)
+                if work.is_refetch
+                else failed_link(work, UNKNOWN, now)
+            )
             await self._context.store.run(lambda tx: links.end(tx, [outcome]))
         else:
             poll = failed_feed(work, UNKNOWN, now)
@@ -81,7 +87,8 @@ class StoreLinks(_Step):
     async def _polled(self, item: FeedPolled) -> None:
         listing, feed = item.listing, item.work
         max_age = self._context.sources[feed.source].crawl.max_age_days
-        oldest = datetime.now(UTC) - timedelta(days=max_age) if max_age else None
+        now = datetime.now(UTC)
+        oldest = now - timedelta(days=max_age) if max_age else None
 
         def step(tx: Connection) -> tuple[links.Added, Counter[Problem]]:
             added = links.add(tx, feed.id, listing.links, oldest=oldest)
@@ -89,13 +96,23 @@ class StoreLinks(_Step):
             problems["changed_guid"] += added.changed_guids
             problems["reused_guid"] += added.reused_guids
             # A sitemap is a register: it may be of another day or month now.
-            problems["overflow"] += added.overflowed and feed.kind != "sitemap"
+            is_register = feed.kind == "sitemap"
+            problems["overflow"] += added.overflowed and not is_register
+            if problems["overflow"]:
+                sources.fill_hole(tx, feed.id)
+            changed = 0
             if feed.depth < MOST_DEPTH:
-                sources.add_children(tx, feed.id, listing.children)
+                changed = sources.add_children(tx, feed.id, listing.children)
             else:
                 problems["too_deep"] += len(listing.children)
-            told = None if item.poll.problems is None else +problems
-            sources.polled(tx, replace(item.poll, problems=told))
+            poll = item.poll
+            if not poll.failed:
+                news = [*added.new_to_feed, *[None] * changed]
+                page_items = 0 if is_register else added.listed
+                problems["untrue_304"] += is_untrue(feed, poll, news=bool(news))
+                poll = scheduled(feed, poll, news, now, page_items=page_items, fresh_s=item.fresh_s)
+            told = None if poll.problems is None else +problems
+            sources.polled(tx, replace(poll, problems=told))
             return added, +problems
 
         added, problems = await self._context.store.run(step)
@@ -119,9 +136,13 @@ class StoreLinks(_Step):
         outcome = item.outcome
         await self._context.store.run(lambda tx: links.end(tx, [outcome]))
         summary = self._context.reporter.summary
-        counter = summary.link_retries if outcome.state == "due" else summary.link_failures
-        counter[outcome.reason or "error"] += 1
-        log.info("no page", url=item.work.url, state=outcome.state, reason=outcome.reason)
+        if outcome.refetch_outcome == "unchanged":
+            summary.pages_unchanged += 1
+            return
+        is_end = outcome.state in ("failed", "refused")
+        reason = outcome.reason or outcome.refetch_outcome or "error"
+        (summary.link_failures if is_end else summary.link_retries)[reason] += 1
+        log.info("no page", url=item.work.url, state=outcome.state, reason=reason)
 
 
 class Publish(_Step):
@@ -194,17 +215,5 @@ class Publish(_Step):
                 tried += 1
                 log.warning("queue away, trying again", error=str(error), tried=tried)
             await pause(self._context.closing, tried)
-        outcomes = [fetched(item) for item in items]
+        outcomes = [item.outcome for item in items]
         await self._context.store.run(lambda tx: links.end(tx, outcomes))
-
-
-def fetched(item: PageFetched) -> LinkOutcome:
-    """Return the outcome of a link whose page is on the queue."""
-    page = item.page
-    return LinkOutcome(
-        link_id=item.work.id,
-        state="fetched",
-        status=page.status,
-        final_url=page.final_url,
-        page_id=page.id,
-    )

@@ -7,8 +7,6 @@ from email.utils import parsedate_to_datetime
 
 from scrapy.http import Response
 
-from crawler.schedule import ERROR_CEILING_S
-
 #: A link that did not answer is asked again after a minute, 4, 16, 64: then it is given up.
 LINK_TRIES = 5
 LINK_FIRST_RETRY_S = 60.0
@@ -34,13 +32,6 @@ def link_again_at(attempts_count: int, now: datetime) -> datetime | None:
     if attempts_count >= LINK_TRIES:
         return None
     return now + timedelta(seconds=_scattered(LINK_FIRST_RETRY_S * 4 ** (attempts_count - 1)))
-
-
-def feed_again_at(poll_every_s: float, errors_count: int, now: datetime) -> datetime:
-    """Return when a feed is polled again after so many failures in a row (0: it answered)."""
-    backed_off = poll_every_s * 2.0 ** min(errors_count, 32)
-    wait = max(poll_every_s, min(backed_off, ERROR_CEILING_S))
-    return now + timedelta(seconds=_scattered(wait))
 
 
 def _scattered(seconds: float) -> float:

@@ -16,6 +16,8 @@ class Summary:
     links_listed: int = 0
     links_new: int = 0
     pages_published: int = 0
+    #: Fetched again, and as before.
+    pages_unchanged: int = 0
     #: Feeds without a readable answer, by outcome.
     feed_failures: Counter[str] = field(default_factory=Counter)
     #: Links refused or failed for good, by reason.
@@ -35,6 +37,7 @@ class Summary:
             f"{self.feeds_polled} feeds polled ({self.feeds_unchanged} unchanged)",
             f"{self.links_new} new links of {self.links_listed} listed",
             f"{self.pages_published} pages published",
+            *([f"{self.pages_unchanged} unchanged"] if self.pages_unchanged else []),
             *_told("feeds failed", self.feed_failures),
             *_told("links without page", self.link_failures),
             *_told("links asked again later", self.link_retries),

@@ -55,6 +55,8 @@ class Listed:
     now: datetime | None = None
     title: str | None = None
     language: str | None = None
+    ttl_s: float | None = None
+    every_s: float | None = None
     links: list[ListedLink] = field(default_factory=list)
     children: list[ListedSitemap] = field(default_factory=list)
     problems: Counter[Problem] = field(default_factory=Counter)
@@ -150,6 +152,8 @@ class Listed:
             title=plain(self.title),
             language=self.language,
             page_keys=self.page_keys,
+            ttl_s=self.ttl_s,
+            every_s=self.every_s,
         )
 
 

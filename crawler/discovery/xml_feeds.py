@@ -3,6 +3,7 @@
 Read by local names: half of the feeds there are get their namespaces wrong.
 """
 
+import re
 from urllib.parse import urljoin
 
 from lxml import etree
@@ -19,6 +20,14 @@ _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _ABOUT = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}about"
 _PUBLISHED = ("pubDate", "published", "issued", "created", "date")
 _MODIFIED = ("updated", "modified")
+_HINTS = ("ttl", "updatePeriod", "updateFrequency")
+_PERIODS = {
+    "hourly": 3600.0,
+    "daily": 86_400.0,
+    "weekly": 7 * 86_400.0,
+    "monthly": 30 * 86_400.0,
+    "yearly": 365 * 86_400.0,
+}
 #: Where an item's address can stand, the best first. `origLink` is what a feed service replaced.
 _LINKS = ("origLink", "link", "alternate", "other alternate", "guid", "about")
 
@@ -48,6 +57,7 @@ def _channel(item: etree._Element, listed: Listed) -> str:
     if parent is None:
         return listed.url
     base = listed.url
+    hints: dict[str, str] = {}
     channels = [child for child in parent if name_of(child)[1] == "channel"]  # RSS 1.0
     for child in (part for above in (*channels, parent) for part in above):
         name, text = name_of(child)[1], (child.text or "").strip()
@@ -55,11 +65,24 @@ def _channel(item: etree._Element, listed: Listed) -> str:
             listed.title = listed.title or text
         elif name == "language" and text:
             listed.language = listed.language or text
+        elif name in _HINTS and text:
+            hints.setdefault(name, text)
         elif name == "link" and text:
             # RSS has no base, and its address is often another host's: that of a feed service.
             base = _joined(listed.url, text)
     listed.language = listed.language or parent.get(_LANGUAGE)
+    listed.ttl_s = _seconds(hints.get("ttl"), 60)
+    period_s = _PERIODS.get(hints.get("updatePeriod", "").lower())
+    times = _seconds(hints.get("updateFrequency", "1"), 1)
+    listed.every_s = period_s / times if period_s and times else None
     return base
+
+
+def _seconds(written: str | None, unit_s: float) -> float | None:
+    """Return a number of minutes or times as a positive one; None if it is none."""
+    if written is None or not re.fullmatch(r"[0-9]{1,7}", written):
+        return None
+    return int(written) * unit_s or None
 
 
 def _based(element: etree._Element, base: str) -> str:

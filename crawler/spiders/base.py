@@ -12,6 +12,7 @@ from scrapy.exceptions import CloseSpider
 from scrapy.http import Response
 from twisted.python.failure import Failure as TwistedFailure
 
+from crawler import refetching
 from crawler.context import Context
 from crawler.discovery import parse
 from crawler.frontier import Frontier
@@ -27,14 +28,17 @@ from crawler.outcomes import (
     failed_link,
     failure_of,
 )
-from crawler.politeness import ROBOTS_LONGEST_WAIT_S, feed_again_at
+from crawler.politeness import ROBOTS_LONGEST_WAIT_S, fresh_s
+from crawler.polling import wants_full
 from services.shared import urls
 from services.shared.contracts import RawPage
-from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, Listing
+from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, LinkOutcome, Listing
 from services.shared.sources import Source
 
 #: What of a page's headers matters to extraction.
 KEPT_HEADERS = ("content-type", "content-language", "last-modified", "link", "x-robots-tag")
+NOT_MODIFIED = 304
+REDIRECTED_HOME = Failure(reason="redirected_home")
 #: With one of these and nothing listed, a feed's answer is no answer.
 UNREADABLE = {"empty", "html_instead", "unknown_format", "malformed"}
 
@@ -71,10 +75,13 @@ class FrontierSpider(Spider):
         policy = self.context.sources[work.source].crawl
         headers = {"User-Agent": policy.user_agent or self.context.settings.user_agent}
         meta: dict[str, object] = {"work": work, "dont_obey_robotstxt": not policy.obey_robots}
-        if isinstance(work, DueFeed):
+        if (
+            work.is_refetch
+            if isinstance(work, DueLink)
+            else not wants_full(work, datetime.now(UTC))
+        ):
+            headers |= _validators(work)
             meta["handle_httpstatus_list"] = [304]
-            headers |= {"If-None-Match": work.etag} if work.etag else {}
-            headers |= {"If-Modified-Since": work.last_modified} if work.last_modified else {}
         return Request(
             work.url,
             callback=self.parse_feed if isinstance(work, DueFeed) else self.parse_page,
@@ -89,7 +96,7 @@ class FrontierSpider(Spider):
         feed: DueFeed = response.meta["work"]
         self.frontier.answered(feed)
         listing = Listing()
-        if response.status != 304:  # noqa: PLR2004 - not modified
+        if response.status != NOT_MODIFIED:
             try:
                 # Beside the event loop: large sitemaps take seconds.
                 listing = await asyncio.to_thread(self.read, feed, response)
@@ -98,7 +105,12 @@ class FrontierSpider(Spider):
                 self.logger.exception("Cannot read %s", response.url)
                 yield FeedPolled(work=feed, poll=failed_feed(feed, UNKNOWN, datetime.now(UTC)))
                 return
-        yield FeedPolled(work=feed, poll=_poll(feed, response, listing), listing=listing)
+        yield FeedPolled(
+            work=feed,
+            poll=_poll(feed, response, listing),
+            listing=listing,
+            fresh_s=fresh_s(response),
+        )
 
     def read(self, feed: DueFeed, response: Response) -> Listing:
         """Return what the body of a feed's answer lists."""
@@ -116,16 +128,23 @@ class FrontierSpider(Spider):
         return listing
 
     async def parse_page(self, response: Response) -> AsyncIterator[Item]:
-        """Yield the page a link led to, as it was received."""
+        """Yield the page a link led to, as it was received, or that it is as before or gone."""
         link: DueLink = response.meta["work"]
         self.frontier.answered(link)
         source = self.context.sources[link.source]
+        now, hours = datetime.now(UTC), source.crawl.refetch_hours
+        if response.status == NOT_MODIFIED:
+            yield LinkEnded(work=link, outcome=refetching.unchanged(link, hours, now))
+            return
+        if refetching.is_home(response.url, link.url, source.home_page):
+            yield LinkEnded(work=link, outcome=self._failed_link(link, REDIRECTED_HOME))
+            return
         page = RawPage(
             body=response.body,
             origin=link.feed_url or link.url,
             requested_url=link.url,
             final_url=response.url,
-            fetched_at=datetime.now(UTC),
+            fetched_at=now,
             status=response.status,
             headers=_kept(response),
             source=link.source,
@@ -135,7 +154,17 @@ class FrontierSpider(Spider):
             feed_title=link.title,
             feed_published_at=link.published_at,
         )
-        yield PageFetched(work=link, page=page)
+        outcome = LinkOutcome(
+            link_id=link.id,
+            state="fetched",
+            status=page.status,
+            final_url=page.final_url,
+            page_id=page.id,
+            etag=_header(response, "ETag"),
+            last_modified=_header(response, "Last-Modified"),
+        )
+        outcome = refetching.fetched(link, outcome, hours, now)
+        yield PageFetched(work=link, page=page, outcome=outcome)
 
     def failed(self, failure: TwistedFailure) -> Iterator[Item]:
         """Yield why there is no answer, or no use for it."""
@@ -155,11 +184,23 @@ class FrontierSpider(Spider):
         found = failure_of(error, request.url)
         if found.reason == "error":
             self.logger.error("Unexpected failure", exc_info=error)
-        now = datetime.now(UTC)
         if isinstance(work, DueFeed):
-            yield FeedPolled(work=work, poll=failed_feed(work, found, now))
+            yield FeedPolled(work=work, poll=failed_feed(work, found, datetime.now(UTC)))
         else:
-            yield LinkEnded(work=work, outcome=failed_link(work, found, now))
+            yield LinkEnded(work=work, outcome=self._failed_link(work, found))
+
+    def _failed_link(self, link: DueLink, failure: Failure) -> LinkOutcome:
+        now = datetime.now(UTC)
+        if not link.is_refetch:
+            return failed_link(link, failure, now)
+        hours = self.context.sources[link.source].crawl.refetch_hours
+        return refetching.failed(link, failure, hours, now)
+
+
+def _validators(work: Work) -> dict[str, str]:
+    """Return what the server gave to ask with whether anything changed, verbatim."""
+    headers = {"If-None-Match": work.etag} if work.etag else {}
+    return headers | ({"If-Modified-Since": work.last_modified} if work.last_modified else {})
 
 
 def _zone(source: Source) -> tzinfo | None:
@@ -172,19 +213,20 @@ def _poll(feed: DueFeed, response: Response, listing: Listing) -> FeedPoll:
     if UNREADABLE & listing.problems.keys() and not listing.links and not listing.children:
         unreadable = Failure(reason="unreadable", status=response.status, detail=told)
         return replace(failed_feed(feed, unreadable, now), problems=listing.problems)
-    unchanged = response.status == 304  # noqa: PLR2004 - not modified
+    unchanged = response.status == NOT_MODIFIED
     return FeedPoll(
         feed_id=feed.id,
         outcome="unchanged" if unchanged else "listed",
         status=response.status,
         detail=told,
-        next_fetch_at=feed_again_at(feed.poll_every_s, 0, now),
         failed=False,
         etag=_header(response, "ETag"),
         last_modified=_header(response, "Last-Modified"),
         links_count=None if unchanged else len(listing.links) + len(listing.children),
         problems=None if unchanged else listing.problems,
         newest_item_at=listing.newest_at,
+        ttl_s=listing.ttl_s,
+        every_s=listing.every_s,
     )
 
 

@@ -76,6 +76,16 @@ def _store_problems(store: Status) -> list[str]:
         for feed in store.overflowed_feeds
     ]
     problems += [
+        f"feed {silent.url} has had nothing new since {silent.newest_at:%Y-%m-%d %H:%M} UTC, "
+        "longer than ever: does the outlet use another one now?"
+        for silent in store.silent_feeds
+    ]
+    problems += [
+        f"nothing is asked of {host.origin} since {host.since:%Y-%m-%d %H:%M} UTC: its robots.txt "
+        f"cannot be read ({host.error})"
+        for host in store.unreachable_robots
+    ]
+    problems += [
         f"{found.source}: its rule for {found.rule} selected nothing on {found.missed} of the "
         f"newest {found.pages} pages: compare `rasid explain URL` with rules in sources.yaml"
         for found in store.missed_rules

@@ -52,6 +52,12 @@ def _print_trace(url: str, found: trace.Trace) -> None:
             + f", HTTP {link['http_status'] or '-'}, {link['attempts_count']} attempts, "
             f"last {link['last_fetched_at'] or 'never'}"
         )
+        if link["refetches_count"] or link["refetch_at"]:
+            console.print(
+                f"    fetched again {link['refetches_count']} times"
+                + (f", the last time: {link['refetch_outcome']}" if link["refetch_outcome"] else "")
+                + (f"; next at {link['refetch_at']}" if link["refetch_at"] else "; no more")
+            )
     for page in found.raw_pages:
         reason = f": {page['reason']}" if page["reason"] else ""
         detail = f" ({page['detail']})" if page["detail"] else ""

@@ -3,7 +3,7 @@
 All times are aware. The reasons are closed sets; `http_404` and its like carry the status.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -34,6 +34,7 @@ LinkReason = Literal[
     "crawler_died",  # the crawler was killed each time it tried
     "dns",
     "error",  # our own code raised
+    "redirected_home",  # to the home page: the article is gone
     "timeout",
     "tls",
     "too_many_redirects",
@@ -57,6 +58,7 @@ Problem = Literal[
     "old_item",  # an item of a feed that is dated more than a year ago
     "reused_guid",  # an item's id stands, or stood, at another address
     "changed_guid",  # an address that the feed listed before has another id now
+    "untrue_304",  # its server would have said that nothing changed, and there was something new
     "overflow",  # no item was there at the poll before: some may have come and gone in between
     "too_large",  # more links, or more unpacked bytes, than we read
     "too_deep",  # an index inside an index inside an index
@@ -95,6 +97,9 @@ class Listing:
     language: str | None = None
     #: Of a section page: the keys of all its links within the site, articles or not.
     page_keys: frozenset[str] = frozenset()
+    #: For how long it may be kept (ttl), and how often it changes (sy:updatePeriod), as it says.
+    ttl_s: float | None = None
+    every_s: float | None = None
 
     @property
     def newest_at(self) -> datetime | None:
@@ -105,23 +110,38 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueFeed:
-    """A feed to be polled now. `etag` and `last_modified` are as the server wrote them."""
+    """A feed to be polled now. `etag` and `last_modified` are as the server wrote them.
+
+    `poll_every_s` is None where the interval adapts; what it adapts to are the other times.
+    """
 
     id: int
     url: str
     host: str
     kind: FeedKind
     source: str
-    poll_every_s: float
+    poll_every_s: float | None
     etag: str | None
     last_modified: str | None
     errors_count: int
     depth: int
+    #: When new items appeared, ascending.
+    item_times: Sequence[datetime] = ()
+    #: The last poll that told what is listed, and the last that gave it whole.
+    listed_at: datetime | None = None
+    full_at: datetime | None = None
+    most_wait_s: float | None = None
+    ttl_s: float | None = None
+    every_s: float | None = None
+    distrusted_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueLink:
-    """A link to be fetched now; `attempts_count` includes this time."""
+    """A link to be fetched now; `attempts_count` includes this time.
+
+    `etag` and `last_modified` are as the server wrote them.
+    """
 
     id: int
     url: str
@@ -131,6 +151,12 @@ class DueLink:
     title: str | None
     published_at: datetime | None
     attempts_count: int
+    etag: str | None = None
+    last_modified: str | None = None
+    #: Whether its page was fetched before, how often again, and what the last time gave.
+    is_refetch: bool = False
+    refetches_count: int = 0
+    refetch_outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,19 +171,33 @@ class FeedPoll:
     outcome: str
     status: int | None
     detail: str | None
-    next_fetch_at: datetime
     failed: bool
+    #: None until it is known what was new.
+    next_fetch_at: datetime | None = None
     etag: str | None = None
     last_modified: str | None = None
     links_count: int | None = None
     #: What was odd, and the latest time an item stated; None where nothing was read.
     problems: Mapping[Problem, int] | None = None
     newest_item_at: datetime | None = None
+    #: What the next polls adapt to: as in DueFeed; None of a poll that failed.
+    item_times: Sequence[datetime] | None = None
+    most_wait_s: float | None = None
+    ttl_s: float | None = None
+    every_s: float | None = None
+    distrusted_until: datetime | None = None
+    #: From when on it is silent for so long that somebody should look.
+    silent_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOutcome:
-    """What became of a link: `due` again at `next_fetch_at`, or one of the last states."""
+    """What became of a link: `due` again at `next_fetch_at`, or one of the last states.
+
+    A link that was fetched again stays `fetched` unless its page is gone for good; what that time
+    gave is `refetch_outcome`: `fetched`, `unchanged` (304), or a reason. At `refetch_at` it is
+    fetched again, never if that is None.
+    """
 
     link_id: int
     state: LinkState
@@ -166,3 +206,8 @@ class LinkOutcome:
     final_url: str | None = None
     page_id: str | None = None
     next_fetch_at: datetime | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    is_refetch: bool = False
+    refetch_outcome: str | None = None
+    refetch_at: datetime | None = None

@@ -45,6 +45,12 @@ def _selector(value: str) -> str:
     return value
 
 
+def _ascending(value: tuple[float, ...]) -> tuple[float, ...]:
+    if list(value) != sorted(set(value)):
+        raise ValueError("each must be more than the one before")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Selector = Annotated[str, AfterValidator(_selector)]
@@ -66,6 +72,10 @@ class CrawlPolicy(Record):
     obey_robots: bool = True
     #: Links that their feed dates earlier are known, but not fetched.
     max_age_days: Annotated[float, Field(gt=0)] | None = None
+    #: How many hours after it was first fetched an article is fetched again; none: never.
+    refetch_hours: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=24 * 366)], ...], AfterValidator(_ascending)
+    ] = (1, 6, 24, 168)
 
 
 class Rules(Record):
@@ -88,7 +98,8 @@ class Feed(Record):
 
     url: Address
     kind: FeedKind = "feed"
-    poll_every_s: Annotated[float, Field(ge=1)] = 900.0
+    #: As it is; without it the interval adapts to what the feed yields.
+    poll_every_s: Annotated[float, Field(ge=1)] | None = None
 
 
 class Source(Record):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
@@ -24,6 +25,8 @@ class Added:
     listed: int = 0
     #: Of those listed, the ones this feed had listed before.
     listed_before: int = 0
+    #: Of those it had not, when each appeared, as it says.
+    new_to_feed: tuple[datetime | None, ...] = ()
     #: Whether this feed listed anything the last time.
     has_history: bool = False
     changed_guids: int = 0
@@ -66,19 +69,24 @@ def add(
         },
     ).fetchall()
     with tx.cursor(row_factory=dict_row) as cursor:
-        counts = cursor.execute(
-            SQL.listed_by,
-            {
-                "feed_id": feed_id,
-                "key_sha256s": list(by_key),
-                "guids": [link.guid for link in listed],
-            },
-        ).fetchone()
+        counts: dict[str, Any] = (
+            cursor.execute(
+                SQL.listed_by,
+                {
+                    "feed_id": feed_id,
+                    "key_sha256s": list(by_key),
+                    "guids": [link.guid for link in listed],
+                },
+            ).fetchone()
+            or {}
+        )
+    new_to_feed = (by_key[key][1] for key in counts.pop("new_keys", ()))
     return Added(
         new=len(rows),
         too_old=sum(state == "refused" for (state,) in rows),
         listed=len(listed),
-        **(counts or {}),
+        new_to_feed=tuple(link.published_at or link.modified_at for link in new_to_feed),
+        **counts,
     )
 
 
@@ -109,6 +117,20 @@ def take_due(
         return cursor.fetchall()
 
 
+def take_again(
+    tx: Connection, hosts: Sequence[str], names: Sequence[str], *, per_host: int, lease_s: float
+) -> list[DueLink]:
+    """Take up to `per_host` young articles of each host, to see whether they changed."""
+    values = {
+        "hosts": list(hosts),
+        "sources": list(names),
+        "per_host": per_host,
+        "lease_s": lease_s,
+    }
+    with tx.cursor(row_factory=class_row(DueLink)) as cursor:
+        return cursor.execute(SQL.take_again, values).fetchall()
+
+
 def give_back(tx: Connection, ids: Sequence[int], *, again_s: float = 0.0) -> None:
     """Make links that were taken, but not asked for, due as before, or in so many seconds."""
     tx.execute(SQL.give_back, {"ids": list(ids), "again_s": again_s})
@@ -128,6 +150,11 @@ def end(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
                     "final_url": outcome.final_url,
                     "page_id": outcome.page_id,
                     "next_fetch_at": outcome.next_fetch_at,
+                    "etag": outcome.etag,
+                    "last_modified": outcome.last_modified,
+                    "is_refetch": outcome.is_refetch,
+                    "refetch_outcome": outcome.refetch_outcome,
+                    "refetch_at": outcome.refetch_at,
                 }
                 for outcome in sorted(outcomes, key=lambda outcome: outcome.link_id)
             ],

@@ -74,17 +74,29 @@ def polled(tx: Connection, poll: FeedPoll) -> None:
             "links_count": poll.links_count,
             "problems": None if poll.problems is None else Jsonb(dict(poll.problems)),
             "newest_item_at": poll.newest_item_at,
+            "item_times": None if poll.item_times is None else list(poll.item_times),
+            "most_wait_s": poll.most_wait_s,
+            "ttl_s": poll.ttl_s,
+            "every_s": poll.every_s,
+            "distrusted_until": poll.distrusted_until,
+            "silent_from": poll.silent_from,
             "overflowed": "overflow" in (poll.problems or {}),
         },
     )
 
 
-def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitemap]) -> None:
-    """Store the sitemaps an index lists; those new or changed become due."""
+def fill_hole(tx: Connection, feed_id: int) -> None:
+    """Have the sitemaps of a feed's source read now, for what the feed may have missed."""
+    tx.execute(SQL.fill_hole, {"feed_id": feed_id})
+
+
+def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitemap]) -> int:
+    """Store the sitemaps an index lists; those new or changed become due. Return how many."""
+    due = 0
     for child in sorted(children, key=lambda child: child.url):
         host = urls.host(child.url)
         tx.execute(SQL.save_host, {"host": host})
-        tx.execute(
+        row = tx.execute(
             SQL.save_child,
             {
                 "parent_id": parent_id,
@@ -92,7 +104,9 @@ def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitema
                 "host": host,
                 "modified_at": child.modified_at,
             },
-        )
+        ).fetchone()
+        due += bool(row and row[0])
+    return due
 
 
 def feeds_of(connection: Connection, source: str) -> list[dict[str, object]]:

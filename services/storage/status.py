@@ -31,6 +31,24 @@ class OverflowedFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class SilentFeed:
+    """A feed that answers, and has had nothing new for much longer than ever before."""
+
+    source: str
+    url: str
+    newest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachableRobots:
+    """A host that is left alone because its robots.txt has not been answered for a day."""
+
+    origin: str
+    since: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class MissedRule:
     """A rule of a source that selected nothing on `missed` of its newest `pages`."""
 
@@ -66,6 +84,8 @@ class Status:
     overflowed_feeds: list[OverflowedFeed]
     #: What was odd in the last listings of feeds: in how many feeds.
     feed_problems: dict[str, int]
+    silent_feeds: list[SilentFeed]
+    unreachable_robots: list[UnreachableRobots]
     missed_rules: list[MissedRule]
     refusals: dict[str, int]
     change_feed: ChangeFeed
@@ -102,6 +122,14 @@ def read(connection: Connection) -> Status:
                 for row in connection.execute(SQL.overflowed_feeds)
             ],
             feed_problems=dict(connection.execute(SQL.feed_problems).fetchall()),  # type: ignore[arg-type]
+            silent_feeds=[
+                SilentFeed(*row)  # type: ignore[arg-type]
+                for row in connection.execute(SQL.silent_feeds)
+            ],
+            unreachable_robots=[
+                UnreachableRobots(*row)  # type: ignore[arg-type]
+                for row in connection.execute(SQL.unreachable_robots)
+            ],
             missed_rules=[
                 MissedRule(*row)  # type: ignore[arg-type]
                 for row in connection.execute(SQL.missed_rules)

@@ -82,8 +82,13 @@ def restore(connection: Connection, ids: Sequence[int]) -> list[int]:
 
 def links_ended(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
     """Withdraw the articles of links whose page is gone for good."""
-    for status, reason in REASONS.items():
-        gone = [o.link_id for o in outcomes if o.state == "failed" and o.status == status]
+    for reason in dict.fromkeys(REASONS.values()):
+        gone = [o.link_id for o in outcomes if o.state == "failed" and _why(o) == reason]
         if gone:
             articles = tx.execute(SQL.of_links, {"link_ids": gone}).fetchall()
             withdraw(tx, [int(str(article)) for (article,) in articles], reason)
+
+
+def _why(outcome: LinkOutcome) -> WithdrawnReason | None:
+    # A redirect to the home page is how many sites say that they do not have it any more.
+    return "not_found" if outcome.reason == "redirected_home" else REASONS.get(outcome.status)

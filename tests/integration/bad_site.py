@@ -68,6 +68,8 @@ class BadServer(ThreadingHTTPServer):
         self.asked_at: list[float] = []
         self.asked_hosts: list[str] = []
         self.answers = dict(ANSWERS)
+        #: To whoever has a copy these paths say that it did not change.
+        self.lying: set[str] = set()
         self.answers["/sitemap.xml"] = (200, {}, self.sitemap(ENDS))
 
     def sitemap(self, paths: Iterable[str]) -> bytes:
@@ -92,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         status, headers, body = self.server.answers.get(self.path, (404, {}, b""))
+        if self.path in self.server.lying and self.headers.get("If-None-Match"):
+            status, body = 304, b""
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)

@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 
 from crawler.robots import GIVEN_UP_S, KEPT_S
+from services.cli.status import _store_problems
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
-from services.storage import connect, links
+from services.storage import connect, links, status
 from tests.integration import bad_site
 from tests.integration.bad_site import Answer, BadServer
 from tests.integration.crawls import crawl_once, crawling, exit_code_after
@@ -133,8 +134,12 @@ def test_nothing_is_asked_until_robots_answer(settings: Settings) -> None:
         crawl_once(settings, [paper(site)])
         assert site.asked == ["/robots.txt"], "its host is left alone"
 
+        age_robots(settings, 2)
+        with connect(settings.database_url or "") as connection:
+            problems = _store_problems(status.read(connection))
+        assert any(f"nothing is asked of {site.url}" in problem for problem in problems)
+
         site.answers["/robots.txt"] = answer
-        age_robots(settings, 0)
         crawl_once(settings, [paper(site)])
         assert site.asked[1:] == ["/robots.txt", "/sitemap.xml", path]
 

@@ -5,12 +5,10 @@ import pytest
 from crawler.addresses import is_public
 from crawler.politeness import (
     LINK_TRIES,
-    feed_again_at,
     link_again_at,
     retry_after_s,
 )
 from crawler.run import chosen
-from crawler.schedule import ERROR_CEILING_S
 from crawler.settings import scrapy_settings
 from services.demo.newspaper import read_stories, resources
 from services.shared.errors import RasidError
@@ -55,14 +53,6 @@ def test_a_link_is_given_up_after_some_tries() -> None:
     assert len(times) == LINK_TRIES - 1
     assert times == sorted(times)
     assert timedelta(seconds=50) < times[0] - NOW < timedelta(seconds=70)
-
-
-@pytest.mark.parametrize("errors", [0, 1, 5, 1000])
-def test_a_feed_is_never_given_up(errors: int) -> None:
-    """However often a feed has failed, it is polled again, at the latest after six hours or so."""
-    wait = (feed_again_at(900, errors, NOW) - NOW).total_seconds()
-
-    assert 810 <= wait <= ERROR_CEILING_S * 1.1
 
 
 @pytest.mark.parametrize(

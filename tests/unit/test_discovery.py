@@ -521,3 +521,31 @@ def test_one_tag_that_never_ends_costs_nothing_else() -> None:
 
     assert [link.title for link in listing.links] == [str(n) for n in range(999)]
     assert listing.problems["malformed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "ttl_s", "every_s"),
+    [
+        ("<ttl>20</ttl>", 1200, None),
+        ("<ttl>0</ttl>", None, None),
+        ("<ttl>-5</ttl>", None, None),
+        ("<ttl>٣</ttl>", None, None),
+        ("<sy:updatePeriod> hourly </sy:updatePeriod>", None, 3600),
+        (
+            "<sy:updatePeriod>daily</sy:updatePeriod><sy:updateFrequency>4</sy:updateFrequency>",
+            None,
+            21_600,
+        ),
+        ("<sy:updatePeriod>now</sy:updatePeriod>", None, None),
+        ("<sy:updateFrequency>4</sy:updateFrequency>", None, None),
+    ],
+)
+def test_a_feed_says_how_often_to_ask(
+    channel: str, ttl_s: float | None, every_s: float | None
+) -> None:
+    """Its lifetime and its period are read in seconds; what is none says nothing."""
+    sy = "http://purl.org/rss/1.0/modules/syndication/"
+    item = "<item><link>https://example.com/1</link></item>"
+    body = f"<rss xmlns:sy='{sy}'><channel>{channel}{item}</channel></rss>".encode()
+    listing = parse(body, URL, kind="feed")
+    assert (listing.ttl_s, listing.every_s) == (ttl_s, every_s)

@@ -6,7 +6,7 @@ alter table rasid.feeds
     add column listed_at timestamptz, -- the last poll that told what is listed, 304 included
     add column full_at timestamptz, -- the last poll that gave the whole feed
     add column most_wait_s double precision, -- the longest wait since an overflow
-    add column fresh_s double precision, -- how long it may be kept, as it says itself (ttl)
+    add column ttl_s double precision, -- how long it may be kept, as it says itself
     add column every_s double precision, -- how often it changes, as it says itself
     add column distrusted_until timestamptz, -- its server said 304 though there was news
     add column silent_from timestamptz; -- without news from then on, somebody should look

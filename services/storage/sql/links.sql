@@ -31,7 +31,7 @@ returning state
 -- name: listed_by
 -- All of it sees the table as it was before.
 with listed as (
-    select l.id, entry.guid
+    select l.id, entry.guid, entry.key_sha256
     from unnest(%(key_sha256s)s::bytea[], %(guids)s::text[]) as entry (key_sha256, guid)
     join rasid.links l on l.normalized_url_sha256 = entry.key_sha256
 ),
@@ -47,6 +47,9 @@ saved as (
 )
 select
     (select count(*)::int from known) as listed_before,
+    array(
+        select key_sha256 from listed where id not in (select id from known)
+    ) as new_keys,
     (select count(*)::int from known where is_changed) as changed_guids,
     (
         select count(*)::int from listed
@@ -92,6 +95,42 @@ from taken t
 left join rasid.feeds f on f.id = t.feed_id
 order by t.next_fetch_at, t.published_at desc nulls last, t.id
 
+-- name: take_again
+-- Young articles, to see whether they changed: hidden for the time of a lease. What was no article
+-- is left alone for good, unless a page of the way was in its place.
+with due as (
+    select picked.id
+    from unnest(%(hosts)s::text[]) as host (name)
+    cross join lateral (
+        select l.id from rasid.links l
+        where l.host = host.name and l.refetch_at <= now() and l.state = 'fetched'
+            and l.source = any(%(sources)s)
+        order by l.refetch_at
+        limit %(per_host)s
+        for update skip locked
+    ) as picked
+),
+taken as (
+    update rasid.links l
+    set refetch_at = case
+        when exists (
+            select from rasid.raw_pages p
+            where p.id = l.page_id and p.outcome = 'rejected'
+                and p.reason not in ('block_page', 'consent_page')
+        ) then null
+        else now() + make_interval(secs => %(lease_s)s)
+    end
+    from due where l.id = due.id
+    returning l.*
+)
+select
+    t.id, t.url, t.host, t.source, f.url as feed_url, t.title, t.published_at, t.attempts_count,
+    t.etag, t.last_modified, true as is_refetch, t.refetches_count, t.refetch_outcome
+from taken t
+left join rasid.feeds f on f.id = t.feed_id
+where t.refetch_at is not null
+order by t.id
+
 -- name: give_back
 -- Taken, but not asked for: as if it had not been taken.
 -- A link that is to be fetched again stays `fetched`.
@@ -111,10 +150,20 @@ where id = any(%(ids)s) and (state = 'fetching' or refetch_at is not null)
 update rasid.links set
     state = %(state)s,
     reason = %(reason)s,
-    http_status = %(status)s,
-    final_url = %(final_url)s,
+    -- Of a page that is there still, what it was fetched with stays.
+    http_status = case
+        when %(is_refetch)s then coalesce(%(status)s, http_status) else %(status)s
+    end,
+    final_url = case
+        when %(is_refetch)s then coalesce(%(final_url)s, final_url) else %(final_url)s
+    end,
     page_id = coalesce(%(page_id)s, page_id),
     next_fetch_at = coalesce(%(next_fetch_at)s, next_fetch_at),
+    etag = coalesce(%(etag)s, etag),
+    last_modified = coalesce(%(last_modified)s, last_modified),
+    refetches_count = refetches_count + %(is_refetch)s::int,
+    refetch_outcome = coalesce(%(refetch_outcome)s, refetch_outcome),
+    refetch_at = %(refetch_at)s,
     last_fetched_at = now()
 where id = %(link_id)s
 
@@ -122,6 +171,7 @@ where id = %(link_id)s
 select
     l.id, l.url, l.source, l.state, l.reason, l.http_status, l.attempts_count, l.title,
     l.published_at, l.first_seen_at, l.last_fetched_at, l.next_fetch_at, l.final_url, l.page_id,
+    l.refetches_count, l.refetch_outcome, l.refetch_at,
     array(
         select f.url from rasid.link_feeds lf join rasid.feeds f on f.id = lf.feed_id
         where lf.link_id = l.id order by lf.first_seen_at, f.id

@@ -29,7 +29,7 @@ on conflict (url) do update set
     poll_every_s = excluded.poll_every_s,
     enabled = true,
     next_fetch_at = least(
-        feeds.next_fetch_at, now() + make_interval(secs => excluded.poll_every_s)
+        feeds.next_fetch_at, now() + make_interval(secs => coalesce(excluded.poll_every_s, 900))
     )
 where (feeds.source, feeds.kind, feeds.poll_every_s, feeds.enabled)
     is distinct from (excluded.source, excluded.kind, excluded.poll_every_s, true)
@@ -59,7 +59,9 @@ taken as (
     from due where f.id = due.id
     returning f.*, due.next_fetch_at as was_due_at
 )
-select id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth
+select
+    id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth,
+    item_times, listed_at, full_at, most_wait_s, ttl_s, every_s, distrusted_until
 from taken order by was_due_at, id
 
 -- name: give_back
@@ -81,6 +83,14 @@ update rasid.feeds set
     links_count = coalesce(%(links_count)s, links_count),
     problems = coalesce(%(problems)s, problems),
     newest_item_at = coalesce(%(newest_item_at)s, newest_item_at),
+    item_times = coalesce(%(item_times)s, item_times),
+    listed_at = case when %(failed)s then listed_at else now() end,
+    full_at = case when %(outcome)s = 'listed' then now() else full_at end,
+    most_wait_s = case when %(failed)s then most_wait_s else %(most_wait_s)s end,
+    ttl_s = case when %(outcome)s = 'listed' then %(ttl_s)s else ttl_s end,
+    every_s = case when %(outcome)s = 'listed' then %(every_s)s else every_s end,
+    distrusted_until = coalesce(%(distrusted_until)s, distrusted_until),
+    silent_from = case when %(failed)s then silent_from else %(silent_from)s end,
     overflows_count = overflows_count + %(overflowed)s::int,
     overflowed_at = case when %(overflowed)s then now() else overflowed_at end,
     -- A server that answers 304 may leave its validators out: they stay.
@@ -104,6 +114,14 @@ on conflict (url) do update set
             then now()
         else feeds.next_fetch_at
     end
+returning parent_id is not null and next_fetch_at <= now()
+
+-- name: fill_hole
+-- Sitemaps list what a feed has overflowed with. One that was just read is not read again.
+update rasid.feeds set next_fetch_at = now()
+where source = (select source from rasid.feeds where id = %(feed_id)s)
+    and kind = 'sitemap' and parent_id is null and enabled and next_fetch_at > now()
+    and (last_fetched_at is null or last_fetched_at < now() - interval '5 minutes')
 
 -- name: counts
 select last_outcome, count(*) from rasid.feeds where source = any(%(sources)s) and enabled

@@ -38,6 +38,18 @@ where enabled and overflowed_at > now() - interval '1 day' order by source, url;
 select problem, count(*)::int from rasid.feeds cross join jsonb_object_keys(problems) as problem
 where enabled group by problem order by 2 desc, 1;
 
+-- name: silent_feeds
+-- Without news for much longer than ever before.
+select source, url, item_times[cardinality(item_times)]
+from rasid.feeds where enabled and errors_count = 0 and silent_from < now()
+order by source, url;
+
+-- name: unreachable_robots
+-- Hosts that are left alone because their robots.txt has not been answered for a day.
+select origin, failed_since, coalesce(last_error, '')
+from rasid.robots where failed_since < now() - interval '1 day'
+order by failed_since, origin limit 20;
+
 -- name: missed_rules
 -- The rules that selected nothing on most of the newest pages of their source. Pages of more than a
 -- week ago are left out, so that an alarm ends when the source has no rules any more.

@@ -2,6 +2,7 @@
 select
     l.id, l.url, l.normalized_url, l.source, l.state, l.reason, l.http_status,
     l.attempts_count, l.first_seen_at, l.last_fetched_at, l.next_fetch_at, l.page_id,
+    l.refetches_count, l.refetch_outcome, l.refetch_at,
     array(
         select f.url || ' at ' || to_char(lf.first_seen_at, 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
         from rasid.link_feeds as lf join rasid.feeds as f on f.id = lf.feed_id

@@ -4,10 +4,14 @@ where id = any(%(ids)s) or normalized_url_sha256 = any(%(keys)s)
 order by id;
 
 -- name: of_links
--- The articles that these links' pages became.
-select distinct p.article_id from rasid.links as l
+-- The articles that these links' pages became; the newest page may have been none.
+select p.article_id from rasid.links as l
 join rasid.raw_pages as p on p.id = l.page_id
-where l.id = any(%(link_ids)s) and p.article_id is not null;
+where l.id = any(%(link_ids)s) and p.article_id is not null
+union
+select a.id from rasid.links as l
+join rasid.articles as a on a.normalized_url_sha256 = l.normalized_url_sha256
+where l.id = any(%(link_ids)s) and l.page_id is not null;
 
 -- name: withdraw
 -- Locked in the order of all writers. What is withdrawn already keeps its time and reason.

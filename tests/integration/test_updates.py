@@ -1,0 +1,198 @@
+"""Feeds are polled at their own pace, and young articles are fetched again."""
+
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from services.cli.status import _store_problems
+from services.demo import site as demo_site
+from services.demo.site import Site
+from services.shared.settings import Settings
+from services.shared.sources import Feed
+from services.storage import connect, links, status
+from tests.integration import bad_site
+from tests.integration.bad_site import BadServer
+from tests.integration.crawls import crawl_once, crawling, demo_source, exit_code_after, source
+
+PAGE = "/ar/2026/11/harbour-expansion"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """As everywhere, but loopback may be crawled."""
+    return settings.model_copy(update={"public_addresses_only": False})
+
+
+def execute(settings: Settings, statement: bytes) -> list[tuple[object, ...]]:
+    """Run a statement in the crawl's store; return its rows."""
+    with connect(settings.database_url or "") as tx:
+        cursor = tx.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def again(settings: Settings, site: Site) -> tuple[object, ...]:
+    """Let the time come to fetch pages again, and crawl; return what became of PAGE's link."""
+    execute(settings, b"update rasid.links set refetch_at = now() where refetch_at is not null")
+    crawl_once(settings, [demo_source(site, delay_s=0)])
+    with connect(settings.database_url or "") as tx:
+        link = links.trace(tx, site.url.rstrip("/") + PAGE)
+    assert link
+    return link["state"], link["reason"], link["refetches_count"], link["refetch_outcome"]
+
+
+def test_a_young_article_is_fetched_again(settings: Settings) -> None:
+    """Four times, with the validators it came with; a new body is published, then it is over."""
+    with demo_site.serve() as site:
+        crawl_once(settings, [demo_source(site, delay_s=0)])
+        assert again(settings, site) == ("fetched", None, 1, "unchanged")
+        page = site.files[PAGE]
+        site.files[PAGE] = replace(page, body=page.body.replace(b"<p>", b"<p>Correction: ", 1))
+        assert again(settings, site) == ("fetched", None, 2, "fetched")
+        assert again(settings, site) == ("fetched", None, 3, "unchanged")
+        assert again(settings, site) == ("fetched", None, 4, "unchanged")
+        assert again(settings, site) == ("fetched", None, 4, "unchanged")
+
+    asked = [int(request.status) for request in site.requests if request.path == PAGE]
+    assert asked == [200, 304, 200, 304, 304]
+
+
+@pytest.mark.parametrize("how", ["404", "410", "home"])
+def test_an_article_that_is_gone_ends(settings: Settings, how: str) -> None:
+    """410 is believed; 404 and a redirect to the home page are when it is so an hour later."""
+    reason = {"home": "redirected_home"}.get(how, f"http_{how}")
+    with bad_site.serve() as site:
+        site.answers["/sitemap.xml"] = (200, {}, site.sitemap(["/a/good"]))
+        site.answers["/a/good"] = (200, {}, b"<html><p>good")
+        site.answers["/"] = (200, {}, b"<html><p>home")
+        paper = source(site.url, Feed(url=f"{site.url}/sitemap.xml", kind="sitemap"))
+        crawl_once(settings, [paper])
+        gone = {"404": (404, {}, b""), "410": (410, {}, b""), "home": (302, {"Location": "/"}, b"")}
+        site.answers["/a/good"] = gone[how]
+        ends = []
+        for _ in range(3):
+            execute(
+                settings, b"update rasid.links set refetch_at = now() where refetch_at is not null"
+            )
+            crawl_once(settings, [paper])
+            ends += execute(settings, b"select state, reason, refetch_outcome from rasid.links")
+
+    seen, believed = ("fetched", None, reason), ("failed", reason, reason)
+    assert ends == ([believed] * 3 if how == "410" else [seen, believed, believed])
+    assert site.asked.count("/a/good") == (2 if how == "410" else 3)
+
+
+def test_new_links_come_before_old_pages(settings: Settings) -> None:
+    """While a host has something new, no page of it is fetched again."""
+    with bad_site.serve() as site:
+        old, new = ([f"/{what}/{n}" for n in range(30)] for what in ("old", "new"))
+        site.answers |= dict.fromkeys([*old, *new], (200, {}, b"<html><p>page"))
+        site.answers["/sitemap.xml"] = (200, {}, site.sitemap(old))
+        paper = source(site.url, Feed(url=f"{site.url}/sitemap.xml", kind="sitemap"))
+        crawl_once(settings, [paper])
+        site.asked.clear()
+        site.answers["/sitemap.xml"] = (200, {}, site.sitemap([*old, *new]))
+        execute(settings, b"update rasid.links set refetch_at = now()")
+        crawl_once(settings, [paper])
+
+    order = [path for path in site.asked if path in {*old, *new}]
+    assert set(order) == {*old, *new}
+    assert set(order[:30]) == set(new)
+
+
+def rss(site: BadServer, *numbers: int) -> bytes:
+    """Return a feed of these items."""
+    items = "".join(f"<item><link>{site.url}/item/{n}</link></item>" for n in numbers)
+    return f"<rss><channel><ttl>20</ttl>{items}</channel></rss>".encode()
+
+
+def test_a_304_is_checked(settings: Settings) -> None:
+    """A server that says 304 though there is news is found out, and asked without validators."""
+    with bad_site.serve() as site:
+        tag = {"ETag": '"same"'}
+        site.lying.add("/rss")
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        site.answers["/rss"] = (200, tag, rss(site, 1))
+        assert crawl_once(settings, [paper]).links_new == 1
+        site.answers["/rss"] = (200, tag, rss(site, 1, 2))
+        summary = crawl_once(settings, [paper])
+        assert (summary.feeds_unchanged, summary.links_new) == (1, 0)
+        execute(settings, b"update rasid.feeds set full_at = full_at - interval '25 hours'")
+        summary = crawl_once(settings, [paper])
+        assert (summary.links_new, summary.problems["untrue_304"]) == (1, 1)
+        site.answers["/rss"] = (200, tag, rss(site, 1, 2, 3))
+        summary = crawl_once(settings, [paper])
+        assert (summary.links_new, summary.problems["untrue_304"]) == (1, 0)
+
+
+def test_a_feed_that_overflows_has_its_sitemap_read(settings: Settings) -> None:
+    """When nothing on a page was known, what came and went is found in the sitemap at once."""
+    with bad_site.serve() as site:
+        site.answers |= {f"/item/{n}": (200, {}, b"<html><p>item") for n in range(9)}
+        site.answers["/rss"] = (200, {}, rss(site, 0, 1))
+        site.answers["/sitemap.xml"] = (200, {}, site.sitemap(["/item/0"]))
+        paper = source(
+            site.url,
+            Feed(url=f"{site.url}/rss"),
+            Feed(url=f"{site.url}/sitemap.xml", kind="sitemap"),
+        )
+        crawl_once(settings, [paper])
+        site.answers["/rss"] = (200, {}, rss(site, 7, 8))
+        site.answers["/sitemap.xml"] = (200, {}, site.sitemap([f"/item/{n}" for n in range(9)]))
+        execute(
+            settings,
+            b"update rasid.feeds set last_fetched_at = now() - interval '1 hour', next_fetch_at ="
+            b" case when kind = 'feed' then now() else now() + interval '1 day' end",
+        )
+        with crawling(settings, [paper], once=False) as (process, _):
+            end = time.monotonic() + 60
+            while not set(site.asked) >= {f"/item/{n}" for n in range(9)}:
+                assert time.monotonic() < end, "the sitemap is not read"
+                time.sleep(0.05)
+            assert exit_code_after(process, signal.SIGTERM) == 0
+        rows = execute(
+            settings,
+            b"select overflows_count, most_wait_s > 0 from rasid.feeds where kind = 'feed'",
+        )
+
+    assert rows == [(1, True)]
+
+
+def test_a_feed_adapts(settings: Settings) -> None:
+    """A feed remembers when it had news and what it asks for; a fixed interval stays fixed."""
+    with bad_site.serve() as site:
+        site.answers["/rss"] = (200, {}, rss(site, 1))
+        site.answers["/fixed"] = (200, {}, rss(site, 5))
+        feeds = (Feed(url=f"{site.url}/rss"), Feed(url=f"{site.url}/fixed", poll_every_s=77))
+        crawl_once(settings, [source(site.url, *feeds)])
+        site.answers["/rss"] = (200, {}, rss(site, 1, 2, 3))
+        crawl_once(settings, [source(site.url, *feeds)])
+
+    waits = execute(
+        settings,
+        b"select round(extract(epoch from next_fetch_at - last_fetched_at))::int,"
+        b" ttl_s, cardinality(item_times) from rasid.feeds order by url desc",
+    )
+    (adaptive, ttl_s, items), (fixed, _, _) = waits
+    assert (ttl_s, items) == (1200, 2)
+    assert adaptive == 1200
+    assert isinstance(fixed, int)
+    assert 69 <= fixed <= 85
+
+
+def test_a_feed_that_fell_silent_is_told(settings: Settings) -> None:
+    """A feed that answers, but has had no news for far longer than ever, is a problem."""
+    with bad_site.serve() as site:
+        site.answers["/rss"] = (200, {}, rss(site, 1))
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        crawl_once(settings, [paper])
+        hourly = (
+            b"array(select now() - make_interval(hours => 90 + n) from generate_series(9, 0, -1) n)"
+        )
+        execute(settings, b"update rasid.feeds set item_times = " + hourly)
+        crawl_once(settings, [paper])
+        with connect(settings.database_url or "") as connection:
+            (problem,) = _store_problems(status.read(connection))
+
+    assert problem.startswith(f"feed {site.url}/rss has had nothing new since")
