@@ -119,6 +119,15 @@ def test_names_and_empty_queries(connection: Connection) -> None:
     assert (row["name"], row["matches"]) == ("w", 0)
 
 
+def test_long_query(connection: Connection) -> None:
+    """A query as long as they come, in all languages at once, is saved and finds its article."""
+    words = [f"elections{n}" for n in range(80)]
+    add(connection, "w", " or ".join(words))
+    save(connection, "a", words[50], language="en")
+
+    assert found(connection) == [("w", "https://a/1", 1)]
+
+
 def test_removed(connection: Connection) -> None:
     """A removed watch finds nothing any more, and what it found is gone with it."""
     add(connection, "w", "word")

@@ -8,7 +8,7 @@ create table rasid.watches (
     query text not null,
     language text,
     source text,
-    search tsquery not null, -- the query with its filters, in all languages
+    search text not null, -- the query with its filters, in all languages; as tsquery it may not fit
     created_at timestamptz not null default now()
 );
 
@@ -132,7 +132,7 @@ begin
         from candidates c
         join articles a on a.article_id = c.article_id
         join rasid.watches w on w.id = c.watch_id
-        where a.words @@ w.search
+        where a.words @@ w.search::tsquery
         order by w.id, c.article_id
         on conflict do nothing
         returning watch_id, article_id, version

@@ -9,7 +9,7 @@ select article_id, version, watch from rasid.match_watches(%(ids)s, %(watch_id)s
 -- Articles a watch finds among those that are there already.
 select s.article_id
 from rasid.watches w
-join rasid.article_search s on s.words @@ w.search
+join rasid.article_search s on s.words @@ w.search::tsquery
 where w.id = %(watch_id)s and s.at >= %(since)s
 order by s.article_id;
 
