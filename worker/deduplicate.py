@@ -178,7 +178,7 @@ def relate(found: Comparison, *, same_outlet: bool) -> Relation | None:
         copied = found.containment >= 0.8 and found.coverage >= 0.85  # noqa: PLR2004
     else:
         begins = found.lead >= 0.3 or found.coverage >= 0.85  # noqa: PLR2004
-        copied = found.containment >= 0.45 and found.coverage >= 0.65 and begins  # noqa: PLR2004
+        copied = found.containment >= 0.45 and found.coverage >= 0.75 and begins  # noqa: PLR2004
     if not copied or found.copied < MIN_TOKENS:
         return "overlap"
     if found.template:
