@@ -84,6 +84,8 @@ def survey(
         {
             **scrapy_settings(settings),
             "DOWNLOAD_DELAY": delay_s,
+            # These belong to a crawl: they ask the frontier.
+            "DOWNLOAD_HANDLERS": {},
             "DOWNLOADER_MIDDLEWARES": {},
             "ITEM_PIPELINES": {},
             "EXTENSIONS": {},

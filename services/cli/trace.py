@@ -33,7 +33,8 @@ def trace_url(context: typer.Context, url: str, as_json: Json = False) -> None:
     ):
         found = trace.read(connection, forms, key)
     if as_json:
-        print_json({"links": found.links, "raw_pages": found.raw_pages, "articles": found.articles})
+        names = ("feeds", "links", "raw_pages", "articles")
+        print_json({name: getattr(found, name) for name in names})
     else:
         _print_trace(url, found)
     if not found.found:
@@ -43,6 +44,13 @@ def trace_url(context: typer.Context, url: str, as_json: Json = False) -> None:
 def _print_trace(url: str, found: trace.Trace) -> None:
     console = output()
     console.print(tables.isolated(url))
+    for feed in found.feeds:
+        odd = ", ".join(f"{problem} {count}" for problem, count in feed["problems"].items())  # type: ignore[attr-defined]
+        console.print(
+            f"  {feed['kind']} of {feed['source']}: {feed['last_outcome'] or 'not polled yet'}, "
+            f"{feed['links_count']} links, newest item {feed['newest_item_at'] or '-'}, "
+            f"overflowed {feed['overflows_count']} times" + (f"; odd in it: {odd}" if odd else "")
+        )
     for link in found.links:
         for listed in link["listed_by"]:  # type: ignore[attr-defined]
             console.print(f"  listed by {listed}")

@@ -1,4 +1,4 @@
-"""The whole way of one address or imported file: links, raw pages and articles, oldest first."""
+"""The whole way of one address or imported file: feeds, links, raw pages and articles."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ Rows = list[dict[str, object]]
 class Trace:
     """Rows as dictionaries, by the columns named in sql/trace.sql."""
 
+    feeds: Rows
     links: Rows
     raw_pages: Rows
     articles: Rows
@@ -23,7 +24,7 @@ class Trace:
     @property
     def found(self) -> bool:
         """Return whether anything at all is known."""
-        return bool(self.links or self.raw_pages or self.articles)
+        return bool(self.feeds or self.links or self.raw_pages or self.articles)
 
 
 def read(connection: Connection, urls: Sequence[str], normalized_url: str | None) -> Trace:
@@ -34,11 +35,12 @@ def read(connection: Connection, urls: Sequence[str], normalized_url: str | None
     """
     keys = [hashlib.sha256(normalized_url.encode()).digest()] if normalized_url else []
     with transient_errors(), connection.transaction():
+        feeds = _rows(connection, SQL.feeds, {"urls": list(urls)})
         links = _rows(connection, SQL.links, {"keys": keys})
         pages = _rows(connection, SQL.raw_pages, {"keys": keys, "urls": list(urls)})
         ids = [page["article_id"] for page in pages if page["article_id"]]
         articles = _rows(connection, SQL.articles, {"keys": keys, "ids": ids})
-    return Trace(links=links, raw_pages=pages, articles=articles)
+    return Trace(feeds=feeds, links=links, raw_pages=pages, articles=articles)
 
 
 def _rows(connection: Connection, query: bytes, values: Mapping[str, object]) -> Rows:

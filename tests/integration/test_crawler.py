@@ -12,6 +12,7 @@ from scrapy.http import Response
 from crawler.pipelines import BATCH_PAGES
 from crawler.spiders.base import FrontierSpider
 from crawler.spiders.feed import FeedSpider
+from crawler.spiders.section import SectionSpider
 from crawler.spiders.sitemap import SitemapSpider
 from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
@@ -414,11 +415,50 @@ def test_a_section_page_is_a_feed(settings: Settings) -> None:
         body = f"<html><nav><a href='/sport'>Sport</a></nav><ul>{items}</ul></html>".encode()
         bad.answers["/news"] = (200, {}, body)
         bad.answers |= {f"/2026/11/{name}": (200, {}, b"<html><p>good") for name in names}
-        summary = crawl_once(
-            settings, [source(bad.url, Feed(url=f"{bad.url}/news", kind="section"))]
-        )
+        feed = Feed(url=f"{bad.url}/news", kind="section")
+        summary = crawl_once(settings, [source(bad.url, feed)], SectionSpider)
 
         assert sorted(bad.asked) == sorted(
             ["/robots.txt", "/news", *(f"/2026/11/{n}" for n in names)]
         )
     assert summary.pages_published == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "empty"),
+        (b"<!doctype html><p>Back soon", "html_instead"),
+        (b"<rss><channel><item><titl", "malformed"),
+        (b"{}", "unknown_format"),
+    ],
+)
+def test_an_answer_that_is_no_list_is_a_failure_with_a_name(
+    settings: Settings, body: bytes, problem: str
+) -> None:
+    """A 200 in which nothing can be read is no success: the feed has failed, and why is kept."""
+    with bad_site.serve() as bad:
+        bad.answers["/rss"] = (200, {}, body)
+        summary = crawl_once(settings, [source(bad.url, Feed(url=f"{bad.url}/rss"))])
+    with connect(settings.database_url or "") as tx:
+        (feed,) = sources.feeds_of(tx, "demo")
+
+    assert summary.feed_failures == {"unreadable": 1}
+    assert (feed["last_outcome"], feed["errors_count"]) == ("unreadable", 1)
+    assert problem in str(feed["problems"])
+
+
+def test_an_overflow_is_counted(settings: Settings) -> None:
+    """A feed whose second listing shares nothing with its first may have lost items in between."""
+    with bad_site.serve() as bad:
+        given = [source(bad.url, Feed(url=f"{bad.url}/rss"))]
+        item = "<rss><channel><item><link>{0}</link></item></channel></rss>"
+        bad.answers["/rss"] = (200, {}, item.format("/good").encode())
+        crawl_once(settings, given)
+        bad.answers["/rss"] = (200, {}, item.format("/moved").encode())
+        summary = crawl_once(settings, given)
+    with connect(settings.database_url or "") as tx:
+        (feed,) = sources.feeds_of(tx, "demo")
+
+    assert summary.problems["overflow"] == 1
+    assert (feed["overflows_count"], feed["overflowed_at"] is not None) == (1, True)

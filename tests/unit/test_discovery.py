@@ -1,6 +1,9 @@
 import gzip
+import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import get_args
+from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from crawler.discovery import parse
 from crawler.discovery.listed import MOST_LINKS, MOST_URL
+from services.shared import urls
 from services.shared.frontier import FeedKind, ListedLink, ListedSitemap
 
 URL = "https://example.com/feeds/all.xml"
@@ -42,7 +46,8 @@ HOSTILE = st.one_of(
 def rss(*items: str) -> bytes:
     """Return a feed of these items."""
     told = "".join(f"<item>{item}</item>" for item in items)
-    return f'<rss version="2.0"><channel><title>t</title>{told}</channel></rss>'.encode()
+    text = f'<rss version="2.0"><channel><title>t</title>{told}</channel></rss>'
+    return text.encode("utf-8", "surrogatepass")
 
 
 @settings(max_examples=300, deadline=None)
@@ -53,11 +58,59 @@ def test_no_bytes_make_discovery_raise(body: bytes) -> None:
         listing = parse(body, URL, kind=kind, now=TEN)
 
         assert listing.links or listing.children or listing.problems
-        assert all(link.url.startswith(("http://", "https://")) for link in listing.links)
+        assert all(urls.clean(link.url) == link.url for link in listing.links)
+        assert all(urls.clean(child.url) == child.url for child in listing.children)
         for link in listing.links:
             assert "\x00" not in (link.title or "")
             (link.title or "").encode()
             assert link.published_at is None or link.published_at.tzinfo is not None
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["items", "url", "id", "title", "date_published"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANY_JSON)
+def test_no_json_makes_discovery_raise(value: object) -> None:
+    """A JSON Feed may hold anything anywhere: links with clean addresses, or a named problem."""
+    listing = parse(json.dumps({"items": value}).encode(), URL, now=TEN)
+
+    assert listing.links or listing.problems
+    assert all(urls.clean(link.url) == link.url for link in listing.links)
+
+
+DATES = st.one_of(
+    st.datetimes(timezones=st.just(UTC)).map(format_datetime),
+    st.datetimes().map(lambda time: time.isoformat()),
+    st.text(max_size=40),
+)
+URLS = st.one_of(
+    st.from_regex(r"https?://[a-z.]{1,20}(/[a-zA-Z0-9%?&=#-]{0,20}){0,3}", fullmatch=True),
+    st.text(max_size=30),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(URLS, st.text(max_size=30), DATES, st.text(max_size=10)), max_size=5))
+def test_every_item_is_a_link_or_a_problem(items: list[tuple[str, str, str, str]]) -> None:
+    """However items are written, none gets lost: each is a link, or is counted for having none."""
+    told = (
+        f"<title>{escape(title)}</title><link>{escape(url)}</link>"
+        f"<pubDate>{escape(date)}</pubDate><guid isPermaLink='false'>{escape(guid)}</guid>"
+        for url, title, date, guid in items
+    )
+    listing = parse(rss(*told), URL, now=TEN)
+    without = listing.problems.get("item_without_link", 0) + listing.problems.get("invalid_link", 0)
+
+    assert len(listing.links) + without == len(items)
+    assert all(urls.clean(link.url) == link.url for link in listing.links)
 
 
 def test_an_rss_item_is_a_link() -> None:

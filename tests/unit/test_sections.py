@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.discovery import parse
+from crawler.navigation import Navigation
 from services.shared import urls
 
 PAGES = Path(__file__).parents[1] / "pages"
@@ -65,6 +66,20 @@ def test_what_stands_on_other_pages_too_is_navigation() -> None:
 
     assert len(listed(html, url)) == 2
     assert listed(html, url, elsewhere) == ["https://x.example/storm-hits-the-coast"]
+
+
+def test_navigation_is_what_most_other_pages_have() -> None:
+    """Told from two other pages on, of the same source; each page counts as it was read last."""
+    navigation = Navigation()
+    navigation.note("a", 1, frozenset({"x", "y"}))
+    navigation.note("b", 9, frozenset({"x", "z"}))
+
+    assert navigation.elsewhere("a", 2) == frozenset()
+    navigation.note("a", 3, frozenset({"x", "z"}))
+    assert navigation.elsewhere("a", 2) == {"x"}
+    navigation.note("a", 1, frozenset({"z"}))
+    assert navigation.elsewhere("a", 2) == {"z"}
+    assert navigation.elsewhere("a", 1) == frozenset()
 
 
 def test_an_items_own_time_is_its_date() -> None:

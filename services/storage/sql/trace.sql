@@ -5,12 +5,19 @@ select
     l.refetches_count, l.refetch_outcome, l.refetch_at,
     array(
         select f.url || ' at ' || to_char(lf.first_seen_at, 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+            || coalesce(' as ' || lf.guid, '')
         from rasid.link_feeds as lf join rasid.feeds as f on f.id = lf.feed_id
         where lf.link_id = l.id order by lf.first_seen_at
     ) as listed_by
 from rasid.links as l
 where l.normalized_url_sha256 = any(%(keys)s)
 order by l.id;
+
+-- name: feeds
+select
+    source, url, kind, last_outcome, last_fetched_at, next_fetch_at, errors_count, links_count,
+    problems, newest_item_at, overflows_count
+from rasid.feeds where url = any(%(urls)s);
 
 -- name: raw_pages
 -- By any address it had, by the article it became, or by the file it was imported from.

@@ -1,0 +1,168 @@
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.demo import site as demo_site
+from services.shared import sources as sources_file
+from services.shared.frontier import FeedPoll, ListedLink
+from services.shared.settings import Settings
+from services.storage import connect, links, sources
+from tests.integration import bad_site
+
+SOURCES = """\
+sources:
+  - name: a
+    title: A
+    home_page: https://a.example/
+    feeds:
+      - url: https://a.example/rss
+"""
+
+
+def rasid(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "services.cli", *arguments],
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a sources.yaml."""
+    path = tmp_path / "sources.yaml"
+    path.write_text(SOURCES)
+    return path
+
+
+def test_import_writes_only_when_told(file: Path, tmp_path: Path) -> None:
+    """The difference is shown, the file is left alone; with --yes it is written, and once."""
+    new = tmp_path / "more.csv"
+    new.write_text("name,title,home_page,feed.url\nb,B,https://b.example/,https://b.example/rss\n")
+    shown = rasid("sources", "import", str(new), RASID_SOURCES=str(file))
+
+    assert file.read_text() == SOURCES
+    assert "+  - name: b" in shown.stdout
+    assert "--yes writes it" in shown.stderr
+
+    written = rasid("sources", "import", str(new), "--yes", RASID_SOURCES=str(file))
+    assert written.stdout == shown.stdout
+    assert [source.name for source in sources_file.parse(file.read_text(), "x")] == ["a", "b"]
+    again = rasid("sources", "import", str(new), "--yes", RASID_SOURCES=str(file))
+    assert (again.stdout, again.stderr) == ("", "Nothing is new.\n")
+
+
+@pytest.mark.parametrize("form", ["yaml", "opml", "csv"])
+def test_export_can_be_imported(file: Path, tmp_path: Path, form: str) -> None:
+    """What one installation gives out another takes in."""
+    exported = tmp_path / f"out.{form}"
+    exported.write_text(
+        rasid("sources", "export", "--format", form, RASID_SOURCES=str(file)).stdout
+    )
+    other = tmp_path / "other.yaml"
+    other.write_text("sources: []\n")
+    rasid("sources", "import", str(exported), "--yes", RASID_SOURCES=str(other))
+
+    assert sources_file.parse(other.read_text(), "x") == sources_file.parse(SOURCES, "x")
+
+
+def test_show_tells_what_the_last_poll_gave(file: Path, settings: Settings) -> None:
+    """Counts, newest item, what was odd and overflows stand beside what the file says."""
+    with connect(settings.database_url or "") as tx:
+        sources.save(tx, sources_file.parse(SOURCES, "x"))
+        (feed,) = sources.feeds_of(tx, "a")
+        row = tx.execute("select id from rasid.feeds").fetchone()
+        assert row
+        links.add(tx, int(str(row[0])), [ListedLink(url="https://a.example/1")])
+        now = datetime(2026, 11, 2, 10, tzinfo=UTC)
+        sources.polled(
+            tx,
+            FeedPoll(
+                feed_id=int(str(row[0])),
+                outcome="listed",
+                status=200,
+                detail=None,
+                next_fetch_at=now,
+                failed=False,
+                links_count=1,
+                problems={"malformed": 1, "overflow": 1},
+                newest_item_at=now,
+            ),
+        )
+    stores = {
+        "DATABASE_URL": settings.database_url or "",
+        "REDIS_URL": settings.redis_url or "",
+        "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+    }
+    told = rasid(
+        *("sources", "show", "a"),
+        RASID_SOURCES=str(file),
+        **stores,
+    ).stdout
+    status = rasid(
+        *("status", "--json"),
+        **stores,
+    )
+
+    traced = rasid("trace", "https://a.example/rss", **stores).stdout
+
+    assert feed["last_outcome"] is None
+    assert "feed of a: listed, 1 links" in traced
+    assert "listed at" in told
+    assert "1 links, newest item 2026-11-02 10:00 UTC" in told
+    assert "odd in it: overflow 1, malformed 1" in told or "malformed 1, overflow 1" in told
+    assert "overflowed 1 times" in told
+    assert status.stdout, status.stderr
+    health = json.loads(status.stdout)
+    assert health["feed_problems"] == {"malformed": 1, "overflow": 1}
+    assert [problem for problem in health["problems"] if "overflowed 1 times" in problem]
+
+
+def test_discover_finds_what_the_demo_site_has() -> None:
+    """Feed and sitemap are found, read and printed as a source that can be crawled."""
+    with demo_site.serve() as site:
+        found = rasid(
+            *("sources", "discover", site.url, "--delay", "0.01"),
+            RASID_PUBLIC_ADDRESSES_ONLY="false",
+        )
+        assert site.count("/private/draft") == 0
+
+    (source,) = sources_file.parse(found.stdout, "found.yaml")
+    assert [(feed.url, feed.kind) for feed in source.feeds] == [
+        (f"{site.url}feed.xml", "feed"),
+        (f"{site.url}sitemap.xml", "sitemap"),
+    ]
+    assert not source.enabled
+
+
+def test_discover_is_polite() -> None:
+    """What robots.txt forbids is not asked for, nor more than is allowed, nor private addresses."""
+    with bad_site.serve() as bad:
+        head = (
+            "<link rel='alternate' type='application/rss+xml' href='/secret/rss'>"
+            "<link rel='alternate' type='application/feed+json' href='/feed.json'>"
+        )
+        sections = "".join(f"<nav><a href='/s{n}'>Section {n}</a></nav>" for n in range(9))
+        bad.answers["/"] = (200, {}, f"<html lang='ar'>{head}{sections}".encode())
+        bad.answers["/robots.txt"] = (200, {}, b"User-agent: *\nDisallow: /secret/\n")
+        bad.answers["/feed.json"] = (200, {}, b'{"items": [{"url": "/1"}]}')
+        discover = ("sources", "discover", f"{bad.url}/", "--delay", "0", "--requests", "5")
+        found = rasid(*discover, RASID_PUBLIC_ADDRESSES_ONLY="false")
+        asked = [path for path in bad.asked if path != "/robots.txt"]
+        refused = rasid(*discover)
+
+    assert "/secret/rss" not in asked
+    assert len(asked) <= 5
+    assert "robots_denied" in found.stderr
+    (source,) = sources_file.parse(found.stdout, "found.yaml")
+    assert (source.language, source.feeds[0].url) == ("ar", f"{bad.url}/feed.json")
+    assert (refused.returncode, "address_not_public" in refused.stderr) == (1, True)
