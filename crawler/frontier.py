@@ -80,6 +80,8 @@ class Frontier:
         #: Of these, how many each host has not answered yet.
         self._asking: dict[Key, str] = {}
         self._asked: Counter[str] = Counter()
+        #: Hosts that the look into the store that is under way may give back.
+        self._leaving: set[str] = set()
         self._blocked: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._looked_at = 0.0
@@ -136,10 +138,12 @@ class Frontier:
             return True
         held = list(self._queues)
         busy = set(self._in_flight.values()).union(*self._visits.values())
+        self._leaving = set(hungry) - busy
         began = time.monotonic()
         taken = await self._store.run(lambda tx: self._take(tx, held, hungry, busy))
         self._looked_at = time.monotonic()
         self._hold(taken, held, began + self._lease_s)
+        self._leaving = set()
         await self._keep(taken.work)
         if taken.work or busy or any(self._queues.values()):
             return True
@@ -217,7 +221,7 @@ class Frontier:
         """
         self._visits.setdefault(_key(work), set()).add(host)
         for _ in range(VISIT_TRIES):
-            if host in self._queues:
+            if host in self._queues and host not in self._leaving:
                 break
             began = time.monotonic()
             found = await self._store.run(

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from services.cli.status import _store_problems
+from services.cli.trace import _print_trace
 from services.demo import site as demo_site
 from services.demo.site import Site
+from services.shared import urls
 from services.shared.settings import Settings
 from services.shared.sources import Feed
-from services.storage import connect, links, status
+from services.storage import connect, links, status, trace
 from tests.integration import bad_site
 from tests.integration.bad_site import BadServer
 from tests.integration.crawls import crawl_once, crawling, demo_source, exit_code_after, source
@@ -42,7 +44,9 @@ def again(settings: Settings, site: Site) -> tuple[object, ...]:
     return link["state"], link["reason"], link["refetches_count"], link["refetch_outcome"]
 
 
-def test_a_young_article_is_fetched_again(settings: Settings) -> None:
+def test_a_young_article_is_fetched_again(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Four times, with the validators it came with; a new body is published, then it is over."""
     with demo_site.serve() as site:
         crawl_once(settings, [demo_source(site, delay_s=0)])
@@ -53,7 +57,11 @@ def test_a_young_article_is_fetched_again(settings: Settings) -> None:
         assert again(settings, site) == ("fetched", None, 3, "unchanged")
         assert again(settings, site) == ("fetched", None, 4, "unchanged")
         assert again(settings, site) == ("fetched", None, 4, "unchanged")
+        url = site.url.rstrip("/") + PAGE
+        with connect(settings.database_url or "") as connection:
+            _print_trace(url, trace.read(connection, [url], urls.key(url)))
 
+    assert "again 4 times, the last time: unchanged; no more" in capsys.readouterr().out
     asked = [int(request.status) for request in site.requests if request.path == PAGE]
     assert asked == [200, 304, 200, 304, 304]
 
