@@ -498,6 +498,10 @@ declare
     rows_skipped integer := greatest(coalesce(search.skip_rows, 0), 0);
     enough integer := greatest(ranked, rows_wanted + rows_skipped);
 begin
+    if search.sort is null or search.sort not in ('relevance', 'newest') then
+        raise exception 'media.search() sorts by relevance or newest, not by %', search.sort
+            using errcode = 'invalid_parameter_value';
+    end if;
     asked := rasid.search_query(
         search.query,
         case
