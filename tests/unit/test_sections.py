@@ -1,5 +1,6 @@
 import json
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.discovery import parse
+from crawler.discovery import documents, parse, sites
 from crawler.navigation import Navigation
 from services.shared import urls
 
@@ -158,3 +159,32 @@ def test_no_page_makes_it_raise(body: bytes) -> None:
     for link in listing.links:
         assert urls.clean(link.url) == link.url
         assert urls.site(link.url) == "x.example"
+
+
+def test_a_home_page_tells_its_feeds_and_sections() -> None:
+    """Link tags, links that look like feeds, and the menu; not feeds of comments."""
+    html = (
+        "<link rel='alternate' type='application/rss+xml' href='/a'>"
+        "<link rel='alternate' type='application/rss+xml' href='/comments/feed'>"
+        "<link rel='alternate' hreflang='en' href='/en'>"
+        "<nav><a href='/sport'>رياضة</a><a href='/login'>دخول</a><a href='/rss'>RSS</a></nav>"
+    )
+    document = documents.look(html.encode(), None, Counter())
+    found = [
+        (one.url, one.kind, one.told_by) for one in sites.candidates(document, "https://x.example/")
+    ]
+
+    assert found == [
+        ("https://x.example/a", "feed", "link tag"),
+        ("https://x.example/rss", "feed", "home page"),
+        ("https://x.example/sport", "section", "menu"),
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(HTML)
+def test_no_home_page_makes_it_raise(body: bytes) -> None:
+    """Whatever stands in a home page, what may be a feed of it has a clean address."""
+    document = documents.look(body, None, Counter())
+    for candidate in sites.candidates(document, "https://x.example/"):
+        assert urls.clean(candidate.url) == candidate.url
