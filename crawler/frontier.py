@@ -146,7 +146,11 @@ class Frontier:
         self._leaving = set()
         await self._keep(taken.work)
         if taken.work or busy or any(self._queues.values()):
+            # Whoever holds a host may be killed meanwhile: its lease is waited for.
+            self._others_until = time.monotonic() + self._lease_s
             return True
+        if taken.idle:
+            return True  # there was no room for other hosts until these were given back
         if self._once and not (taken.others and time.monotonic() < self._others_until):
             return False
         await self._sleep(IDLE_S)

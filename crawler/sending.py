@@ -1,5 +1,6 @@
 """A request that is about to be sent goes in; it is sent if its host is still ours to ask."""
 
+import time
 from typing import Self
 
 from scrapy import Request
@@ -24,6 +25,7 @@ class Sender(HTTP11DownloadHandler):
     def __init__(self, crawler: Crawler) -> None:
         """Send what the crawl's frontier lets pass."""
         super().__init__(crawler)
+        self._crawler = crawler
         self._frontier: Frontier = crawler.spider.frontier  # type: ignore[union-attr] # ours has it
 
     @classmethod
@@ -44,4 +46,8 @@ class Sender(HTTP11DownloadHandler):
             work: Work = request.meta["work"]
             raise LeaseLost(host) if host == work.host else HostBlocked(host, again_s=VISIT_AGAIN_S)
         self._frontier.pace.asked(host)
+        slot = self._crawler.engine.downloader.slots.get(host)
+        if slot is not None:
+            # The delay counts from here: a busy process may come late to what was let pass.
+            slot.lastseen = time.monotonic()
         return await super().download_request(request)

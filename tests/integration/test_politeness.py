@@ -215,3 +215,17 @@ def test_a_host_that_asks_for_peace_gets_it(settings: Settings, retry_after: str
         asked = len(site.asked)
         crawl_once(settings, [paper(site, delay_s=0.1)])
         assert asked == len(site.asked) <= 3
+
+
+def test_more_hosts_than_room(settings: Settings) -> None:
+    """A crawler that holds one host at a time comes to all of them before it ends."""
+    settings = settings.model_copy(update={"crawl_hosts": 1})
+    with bad_site.serve() as site:
+        other = site.url.replace("127.0.0.1", "localhost")
+        site.answers["/there"] = PAGE
+        listed = f"<urlset><url><loc>{other}/there</loc></url></urlset>"
+        site.answers["/sitemap.xml"] = (200, {}, listed.encode())
+        crawl_once(settings, [paper(site)])
+
+    assert set(site.asked_hosts) == {"127.0.0.1", "localhost"}
+    assert state(settings, f"{other}/there") == ("fetched", None)
