@@ -1,6 +1,7 @@
 import signal
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 
@@ -27,7 +28,6 @@ from services.shared.frontier import DueFeed, Listing
 from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, hosts, links, sources
-from tests.integration import bad_site
 from tests.integration.crawls import (
     crawl_once,
     crawling,
@@ -35,6 +35,7 @@ from tests.integration.crawls import (
     exit_code_after,
     source,
 )
+from tests.site import documents, server, trouble
 
 #: What the demo site has for the crawler to find: pages, one that is gone, one forbidden.
 PAGES = {
@@ -223,7 +224,7 @@ def test_a_host_of_a_killed_crawler_is_waited_for(settings: Settings) -> None:
 
 def test_a_certificate_nobody_vouches_for_is_refused(settings: Settings, tmp_path: Path) -> None:
     """A server that cannot prove who it is gets no request, and the reason is told."""
-    with bad_site.serve(certificate_in=tmp_path) as bad:
+    with server.serve(certificate_in=tmp_path) as bad:
         summary = crawl_once(settings, [source(bad.url, Feed(url=f"{bad.url}/sitemap.xml"))])
 
     assert bad.asked == []
@@ -232,16 +233,18 @@ def test_a_certificate_nobody_vouches_for_is_refused(settings: Settings, tmp_pat
 
 def test_each_trouble_has_its_reason(settings: Settings) -> None:
     """Whatever a server does, its link ends in a state with a reason."""
-    settings = settings.model_copy(update={"max_body_bytes": 2_000_000})
-    with bad_site.serve() as bad:
+    limits = {"max_body_bytes": 2_000_000, "fetch_timeout_s": 5.0}
+    settings = settings.model_copy(update=limits)
+    with server.serve() as bad:
+        bad.answers |= {path: answer for path, (answer, _) in trouble.ENDS.items()}
+        bad.answers["/sitemap.xml"] = server.Answer(200, {}, bad.sitemap(trouble.ENDS))
         feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
         crawl_once(settings, [source(bad.url, feed)])
         with connect(settings.database_url or "") as tx:
-            ends = {path: links.trace(tx, bad.url + path) for path in bad_site.ENDS}
+            ends = {path: links.trace(tx, bad.url + path) for path in trouble.ENDS}
 
-    assert {
-        path: (end["state"], end["reason"]) for path, end in ends.items() if end
-    } == bad_site.ENDS
+    found = {path: (end["state"], end["reason"]) for path, end in ends.items() if end}
+    assert found == {path: end for path, (_, end) in trouble.ENDS.items()}
     moved = ends["/moved"]
     assert moved
     assert moved["final_url"] == f"{bad.url}/good-after-all"
@@ -249,9 +252,9 @@ def test_each_trouble_has_its_reason(settings: Settings) -> None:
 
 def test_a_host_is_left_alone_when_it_asks(settings: Settings) -> None:
     """After 429 no request goes to the host until Retry-After, and its links stay due."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         paths = [f"/page-{number}" for number in range(30)]
-        busy = (429, {"Retry-After": "3600"}, b"")
+        busy = trouble.busy("3600")
         bad.answers |= {"/sitemap.xml": (200, {}, bad.sitemap(paths))}
         bad.answers |= dict.fromkeys(paths, busy)
         feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
@@ -282,7 +285,7 @@ def test_a_full_queue_holds_the_crawl_back(settings: Settings) -> None:
     """At the high-water mark nothing more is fetched; with room the crawl goes on to its end."""
     settings = settings.model_copy(update={"queue_max_pages": 10})
     queue = Queue(settings)
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         paths = [f"/page-{number}" for number in range(60)]
         bad.answers |= {path: (200, {}, f"<p>{path}".encode()) for path in paths}
         bad.answers |= {"/sitemap.xml": (200, {}, bad.sitemap(paths))}
@@ -336,13 +339,10 @@ def test_the_store_and_the_queue_may_go_away(settings: Settings, stack: Stack) -
 
 def test_an_index_leads_to_its_sitemaps(settings: Settings) -> None:
     """Sitemaps that an index lists are read, and again only when the index says they changed."""
-    with bad_site.serve() as bad:
-        index = (
-            f"<sitemapindex><sitemap><loc>{bad.url}/a.xml</loc>"
-            "<lastmod>2026-11-01T00:00:00Z</lastmod></sitemap></sitemapindex>"
-        )
-        bad.answers |= {"/index.xml": (200, {}, index.encode())}
-        bad.answers |= {"/a.xml": (200, {}, bad.sitemap(["/good"]))}
+    with server.serve() as bad:
+        sitemap = documents.Entry(url=f"{bad.url}/a.xml", at=datetime(2026, 11, 1, tzinfo=UTC))
+        bad.answers |= {"/index.xml": (200, {}, documents.index([sitemap]))}
+        bad.answers |= {"/a.xml": (200, {}, bad.sitemap(["/good"])), "/good": trouble.page()}
         feed = Feed(url=f"{bad.url}/index.xml", kind="sitemap")
         for _ in range(2):
             crawl_once(settings, [source(bad.url, feed)])
@@ -371,10 +371,10 @@ def test_a_sitemap_that_cannot_be_read(settings: Settings) -> None:
 
 def test_an_endless_index_has_an_end(settings: Settings) -> None:
     """An index that leads to ever new indexes is left at some depth, and that is counted."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         for number in range(9):
-            child = f"<sitemapindex><sitemap><loc>{bad.url}/{number + 1}.xml</loc></sitemap>"
-            bad.answers[f"/{number}.xml"] = (200, {}, f"{child}</sitemapindex>".encode())
+            child = documents.index([f"{bad.url}/{number + 1}.xml"])
+            bad.answers[f"/{number}.xml"] = (200, {}, child)
         feed = Feed(url=f"{bad.url}/0.xml", kind="sitemap")
         summary = crawl_once(settings, [source(bad.url, feed)])
 
@@ -402,7 +402,7 @@ def test_a_crawl_needs_a_migrated_database(empty_database_url: str, settings: Se
 
 def test_a_section_page_is_a_feed(settings: Settings) -> None:
     """The articles a section page links to are fetched, what is in its menu is not."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         names = [
             "storm-hits-the-coast-again",
             "council-opens-a-new-library",
@@ -437,7 +437,7 @@ def test_an_answer_that_is_no_list_is_a_failure_with_a_name(
     settings: Settings, body: bytes, problem: str
 ) -> None:
     """A 200 in which nothing can be read is no success: the feed has failed, and why is kept."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         bad.answers["/rss"] = (200, {}, body)
         summary = crawl_once(settings, [source(bad.url, Feed(url=f"{bad.url}/rss"))])
     with connect(settings.database_url or "") as tx:
@@ -450,7 +450,7 @@ def test_an_answer_that_is_no_list_is_a_failure_with_a_name(
 
 def test_an_overflow_is_counted(settings: Settings) -> None:
     """A feed whose second listing shares nothing with its first may have lost items in between."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         given = [source(bad.url, Feed(url=f"{bad.url}/rss"))]
         item = "<rss><channel><item><link>{0}</link></item></channel></rss>"
         bad.answers["/rss"] = (200, {}, item.format("/good").encode())

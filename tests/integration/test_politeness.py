@@ -2,7 +2,6 @@
 
 import signal
 import time
-from itertools import pairwise
 
 import pytest
 
@@ -11,11 +10,10 @@ from services.cli.status import _store_problems
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links, status
-from tests.integration import bad_site
-from tests.integration.bad_site import Answer, BadServer
 from tests.integration.crawls import crawl_once, crawling, exit_code_after
+from tests.site import documents, server, trouble
 
-PAGE: Answer = (200, {}, b"<html><p>page")
+PAGE = trouble.page()
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"public_addresses_only": False, "crawl_lease_s": 2.0})
 
 
-def paper(site: BadServer, *, delay_s: float = 0.0, name: str = "paper") -> Source:
+def paper(site: server.Site, *, delay_s: float = 0.0, name: str = "paper") -> Source:
     """Return the site as a source with its sitemap."""
     return Source(
         name=name,
@@ -35,7 +33,7 @@ def paper(site: BadServer, *, delay_s: float = 0.0, name: str = "paper") -> Sour
     )
 
 
-def publish(site: BadServer, count: int) -> list[str]:
+def publish(site: server.Site, count: int) -> list[str]:
     """Have the site list so many pages; return their paths."""
     paths = [f"/page-{number}" for number in range(count)]
     site.answers |= dict.fromkeys(paths, PAGE)
@@ -43,17 +41,12 @@ def publish(site: BadServer, count: int) -> list[str]:
     return paths
 
 
-def wait_for(site: BadServer, count: int) -> None:
+def wait_for(site: server.Site, count: int) -> None:
     """Return once the site has been asked so often."""
     end = time.monotonic() + 60
     while len(site.asked) < count:
         assert time.monotonic() < end, "nothing is asked"
         time.sleep(0.02)
-
-
-def closest(site: BadServer) -> float:
-    """Return the shortest time between two requests, in seconds."""
-    return min(later - earlier for earlier, later in pairwise(site.asked_at))
 
 
 def state(settings: Settings, url: str) -> tuple[object, object]:
@@ -81,7 +74,7 @@ def age_robots(settings: Settings, days: float) -> None:
 @pytest.mark.slow
 def test_a_host_keeps_its_delay_when_crawlers_change(settings: Settings) -> None:
     """Two crawlers at a time, one killed, the next one stopped: never closer than the delay."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         paths = publish(site, 14)
         one = paper(site, delay_s=0.7)
         with crawling(settings, [one], once=False) as (first, _):
@@ -94,29 +87,29 @@ def test_a_host_keeps_its_delay_when_crawlers_change(settings: Settings) -> None
                     assert third.poll(60)
 
     # The server's clock stands behind the network's and its own threads' delays.
-    assert closest(site) >= 0.7 - 0.05
+    assert site.closest() >= 0.7 - 0.05
     assert set(paths) <= set(site.asked)
     assert sum(site.asked.count(path) - 1 for path in paths) <= 2, "those under way at the kill"
 
 
 def test_a_crawl_delay_is_kept(settings: Settings) -> None:
     """What robots.txt asks for is the delay, also for a crawler that has not read it itself."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         publish(site, 2)
-        site.answers["/robots.txt"] = (200, {}, b"User-agent: *\nCrawl-delay: 0.6\n")
+        site.answers["/robots.txt"] = (200, {}, documents.robots(delay_s=0.6))
         crawl_once(settings, [paper(site)])
         crawl_once(settings, [paper(site)])
 
     assert site.asked.count("/robots.txt") == 1
-    assert closest(site) >= 0.6 - 0.05
+    assert site.closest() >= 0.6 - 0.05
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_robots_that_are_refused_allow(settings: Settings, status: int) -> None:
     """A server that shows no robots.txt has no rules."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         (path,) = publish(site, 1)
-        site.answers["/robots.txt"] = (status, {}, b"User-agent: *\nDisallow: /\n")
+        site.answers["/robots.txt"] = (status, {}, documents.robots("/"))
         crawl_once(settings, [paper(site)])
 
     assert site.asked == ["/robots.txt", "/sitemap.xml", path]
@@ -124,7 +117,7 @@ def test_robots_that_are_refused_allow(settings: Settings, status: int) -> None:
 
 def test_nothing_is_asked_until_robots_answer(settings: Settings) -> None:
     """With 5xx for robots.txt nothing else is asked; the feed says why; then all is fetched."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         (path,) = publish(site, 1)
         answer = site.answers.pop("/robots.txt", (404, {}, b""))
         site.answers["/robots.txt"] = (500, {}, b"")
@@ -146,9 +139,9 @@ def test_nothing_is_asked_until_robots_answer(settings: Settings) -> None:
 
 def test_robots_of_before_hold_while_there_is_no_answer(settings: Settings) -> None:
     """An answer outlives its lifetime for a week; after a month without any there are no rules."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         publish(site, 1)
-        site.answers["/robots.txt"] = (200, {}, b"User-agent: *\nDisallow: /page\n")
+        site.answers["/robots.txt"] = (200, {}, documents.robots("/page"))
         crawl_once(settings, [paper(site)])
         site.answers["/robots.txt"] = (503, {"Retry-After": "10"}, b"")
         age_robots(settings, KEPT_S / 86_400 - 1)
@@ -171,11 +164,9 @@ def test_robots_of_before_hold_while_there_is_no_answer(settings: Settings) -> N
 
 def test_huge_robots_are_cut(settings: Settings) -> None:
     """What stands after the first 500 KiB of robots.txt is not read."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         publish(site, 2)
-        filler = b"# comment\n" * 52_000
-        rules = b"User-agent: *\nDisallow: /page-0\n" + filler + b"Disallow: /page-1\n"
-        site.answers["/robots.txt"] = (200, {}, rules)
+        site.answers["/robots.txt"] = (200, {}, documents.huge_robots("/page-0", "/page-1"))
         crawl_once(settings, [paper(site)])
 
     assert state(settings, f"{site.url}/page-0") == ("refused", "robots_denied")
@@ -184,21 +175,18 @@ def test_huge_robots_are_cut(settings: Settings) -> None:
 
 def test_a_redirect_obeys_the_other_host(settings: Settings) -> None:
     """A page behind a redirect is asked for at its own host's pace and by its own robots.txt."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         publish(site, 0)
         other = site.url.replace("127.0.0.1", "localhost")
         paths = [f"/here-{number}" for number in range(4)]
         for number, path in enumerate(paths):
-            site.answers[path] = (302, {"Location": f"{other}/there-{number}"}, b"")
+            site.answers[path] = trouble.redirect(f"{other}/there-{number}")
             site.answers[f"/there-{number}"] = PAGE
-        site.answers["/robots.txt"] = (200, {}, b"User-agent: *\nDisallow: /there-3\n")
+        site.answers["/robots.txt"] = (200, {}, documents.robots("/there-3"))
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap(paths))
         crawl_once(settings, [paper(site, delay_s=0.3)])
 
-    there = [
-        at for at, host in zip(site.asked_at, site.asked_hosts, strict=True) if host == "localhost"
-    ]
-    assert min(b - a for a, b in pairwise(there)) >= 0.3 - 0.05
+    assert site.closest("localhost") >= 0.3 - 0.05
     assert {path for path in site.asked if "there" in path} == {"/there-0", "/there-1", "/there-2"}
     assert state(settings, site.url + "/here-0") == ("fetched", None)
     assert state(settings, site.url + "/here-3") == ("refused", "robots_denied")
@@ -207,10 +195,11 @@ def test_a_redirect_obeys_the_other_host(settings: Settings) -> None:
 @pytest.mark.parametrize("retry_after", ["3600", "Wed, 21 Oct 2099 07:28:00 GMT", "", "0"])
 def test_a_host_that_asks_for_peace_gets_it(settings: Settings, retry_after: str) -> None:
     """Seconds, a date, nothing, or nonsense: the host is left alone, over a restart as well."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         publish(site, 8)
-        headers = {"Retry-After": retry_after} if retry_after else {}
-        site.answers |= {f"/page-{number}": (429, headers, b"") for number in range(8)}
+        site.answers |= dict.fromkeys(
+            (f"/page-{number}" for number in range(8)), trouble.busy(retry_after or None)
+        )
         crawl_once(settings, [paper(site, delay_s=0.1)])
         asked = len(site.asked)
         crawl_once(settings, [paper(site, delay_s=0.1)])
@@ -220,7 +209,7 @@ def test_a_host_that_asks_for_peace_gets_it(settings: Settings, retry_after: str
 def test_more_hosts_than_room(settings: Settings) -> None:
     """A crawler that holds one host at a time comes to all of them before it ends."""
     settings = settings.model_copy(update={"crawl_hosts": 1})
-    with bad_site.serve() as site:
+    with server.serve() as site:
         other = site.url.replace("127.0.0.1", "localhost")
         site.answers["/there"] = PAGE
         listed = f"<urlset><url><loc>{other}/there</loc></url></urlset>"

@@ -12,7 +12,7 @@ from services.shared import sources as sources_file
 from services.shared.frontier import FeedPoll, ListedLink
 from services.shared.settings import Settings
 from services.storage import connect, links, sources
-from tests.integration import bad_site
+from tests.site import server
 
 SOURCES = """\
 sources:
@@ -146,7 +146,7 @@ def test_discover_finds_what_the_demo_site_has() -> None:
 
 def test_discover_is_polite() -> None:
     """What robots.txt forbids is not asked for, nor more than is allowed, nor private addresses."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         head = (
             "<link rel='alternate' type='application/rss+xml' href='/secret/rss'>"
             "<link rel='alternate' type='application/feed+json' href='/feed.json'>"

@@ -14,9 +14,8 @@ from services.shared import urls
 from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, links, status, trace
-from tests.integration import bad_site
-from tests.integration.bad_site import BadServer
 from tests.integration.crawls import crawl_once, crawling, demo_source, exit_code_after, source
+from tests.site import documents, server, trouble
 
 PAGE = "/ar/2026/11/harbour-expansion"
 
@@ -70,13 +69,12 @@ def test_a_young_article_is_fetched_again(
 def test_an_article_that_is_gone_ends(settings: Settings, how: str) -> None:
     """410 is believed; 404 and a redirect to the home page are when it is so an hour later."""
     reason = {"home": "redirected_home"}.get(how, f"http_{how}")
-    with bad_site.serve() as site:
+    with server.serve() as site:
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap(["/a/good"]))
-        site.answers["/a/good"] = (200, {}, b"<html><p>good")
-        site.answers["/"] = (200, {}, b"<html><p>home")
+        site.answers |= {"/a/good": trouble.page(), "/": trouble.page("home")}
         paper = source(site.url, Feed(url=f"{site.url}/sitemap.xml", kind="sitemap"))
         crawl_once(settings, [paper])
-        gone = {"404": (404, {}, b""), "410": (410, {}, b""), "home": (302, {"Location": "/"}, b"")}
+        gone = {"404": trouble.gone(404), "410": trouble.gone(), "home": trouble.redirect("/")}
         site.answers["/a/good"] = gone[how]
         ends = []
         for _ in range(3):
@@ -93,13 +91,13 @@ def test_an_article_that_is_gone_ends(settings: Settings, how: str) -> None:
 
 def test_new_links_come_before_old_pages(settings: Settings) -> None:
     """While a host has something new, no page of it is fetched again."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         old, new = ([f"/{what}/{n}" for n in range(30)] for what in ("old", "new"))
         site.answers |= dict.fromkeys([*old, *new], (200, {}, b"<html><p>page"))
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap(old))
         paper = source(site.url, Feed(url=f"{site.url}/sitemap.xml", kind="sitemap"))
         crawl_once(settings, [paper])
-        site.asked.clear()
+        site.requests.clear()
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap([*old, *new]))
         execute(settings, b"update rasid.links set refetch_at = now()")
         crawl_once(settings, [paper])
@@ -109,36 +107,34 @@ def test_new_links_come_before_old_pages(settings: Settings) -> None:
     assert set(order[:30]) == set(new)
 
 
-def rss(site: BadServer, *numbers: int) -> bytes:
+def rss(site: server.Site, *numbers: int) -> server.Answer:
     """Return a feed of these items."""
-    items = "".join(f"<item><link>{site.url}/item/{n}</link></item>" for n in numbers)
-    return f"<rss><channel><ttl>20</ttl>{items}</channel></rss>".encode()
+    items = (f"{site.url}/item/{n}" for n in numbers)
+    return server.Answer(200, {}, documents.rss(items, head="<ttl>20</ttl>"))
 
 
 def test_a_304_is_checked(settings: Settings) -> None:
     """A server that says 304 though there is news is found out, and asked without validators."""
-    with bad_site.serve() as site:
-        tag = {"ETag": '"same"'}
-        site.lying.add("/rss")
+    with server.serve() as site:
         paper = source(site.url, Feed(url=f"{site.url}/rss"))
-        site.answers["/rss"] = (200, tag, rss(site, 1))
+        site.answers["/rss"] = trouble.never_changed(rss(site, 1))
         assert crawl_once(settings, [paper]).links_new == 1
-        site.answers["/rss"] = (200, tag, rss(site, 1, 2))
+        site.answers["/rss"] = trouble.never_changed(rss(site, 1, 2))
         summary = crawl_once(settings, [paper])
         assert (summary.feeds_unchanged, summary.links_new) == (1, 0)
         execute(settings, b"update rasid.feeds set full_at = full_at - interval '25 hours'")
         summary = crawl_once(settings, [paper])
         assert (summary.links_new, summary.problems["untrue_304"]) == (1, 1)
-        site.answers["/rss"] = (200, tag, rss(site, 1, 2, 3))
+        site.answers["/rss"] = trouble.never_changed(rss(site, 1, 2, 3))
         summary = crawl_once(settings, [paper])
         assert (summary.links_new, summary.problems["untrue_304"]) == (1, 0)
 
 
 def test_a_feed_that_overflows_has_its_sitemap_read(settings: Settings) -> None:
     """When nothing on a page was known, what came and went is found in the sitemap at once."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         site.answers |= {f"/item/{n}": (200, {}, b"<html><p>item") for n in range(9)}
-        site.answers["/rss"] = (200, {}, rss(site, 0, 1))
+        site.answers["/rss"] = rss(site, 0, 1)
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap(["/item/0"]))
         paper = source(
             site.url,
@@ -146,7 +142,7 @@ def test_a_feed_that_overflows_has_its_sitemap_read(settings: Settings) -> None:
             Feed(url=f"{site.url}/sitemap.xml", kind="sitemap"),
         )
         crawl_once(settings, [paper])
-        site.answers["/rss"] = (200, {}, rss(site, 7, 8))
+        site.answers["/rss"] = rss(site, 7, 8)
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap([f"/item/{n}" for n in range(9)]))
         execute(
             settings,
@@ -169,12 +165,12 @@ def test_a_feed_that_overflows_has_its_sitemap_read(settings: Settings) -> None:
 
 def test_a_feed_adapts(settings: Settings) -> None:
     """A feed remembers when it had news and what it asks for; a fixed interval stays fixed."""
-    with bad_site.serve() as site:
-        site.answers["/rss"] = (200, {}, rss(site, 1))
-        site.answers["/fixed"] = (200, {}, rss(site, 5))
+    with server.serve() as site:
+        site.answers["/rss"] = rss(site, 1)
+        site.answers["/fixed"] = rss(site, 5)
         feeds = (Feed(url=f"{site.url}/rss"), Feed(url=f"{site.url}/fixed", poll_every_s=77))
         crawl_once(settings, [source(site.url, *feeds)])
-        site.answers["/rss"] = (200, {}, rss(site, 1, 2, 3))
+        site.answers["/rss"] = rss(site, 1, 2, 3)
         crawl_once(settings, [source(site.url, *feeds)])
 
     waits = execute(
@@ -191,8 +187,8 @@ def test_a_feed_adapts(settings: Settings) -> None:
 
 def test_a_feed_that_fell_silent_is_told(settings: Settings) -> None:
     """A feed that answers, but has had no news for far longer than ever, is a problem."""
-    with bad_site.serve() as site:
-        site.answers["/rss"] = (200, {}, rss(site, 1))
+    with server.serve() as site:
+        site.answers["/rss"] = rss(site, 1)
         paper = source(site.url, Feed(url=f"{site.url}/rss"))
         crawl_once(settings, [paper])
         hourly = (
