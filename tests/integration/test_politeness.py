@@ -212,9 +212,9 @@ def test_more_hosts_than_room(settings: Settings) -> None:
     with server.serve() as site:
         other = site.url.replace("127.0.0.1", "localhost")
         site.answers["/there"] = PAGE
-        listed = f"<urlset><url><loc>{other}/there</loc></url></urlset>"
-        site.answers["/sitemap.xml"] = (200, {}, listed.encode())
+        listed = documents.sitemap([f"{other}/there"])
+        site.answers["/sitemap.xml"] = (200, {}, listed)
         crawl_once(settings, [paper(site)])
 
-    assert set(site.asked_hosts) == {"127.0.0.1", "localhost"}
+    assert {request.host for request in site.requests} == {"127.0.0.1", "localhost"}
     assert state(settings, f"{other}/there") == ("fetched", None)
