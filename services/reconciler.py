@@ -20,6 +20,8 @@ PUBLISH_EVERY_S = 1.0
 LOOK_FOR_POSTGRES_S = 5.0
 #: Partitions are made weeks ahead.
 ROLL_EVERY_S = 6 * 3600
+#: The same while somebody holds the tables, such as a dump.
+ROLL_AGAIN_S = 300.0
 
 log = get_logger()
 
@@ -55,6 +57,7 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
         try:
             changes.publish(database.connection())
             if time.monotonic() >= roll_at:
+                roll_at = time.monotonic() + ROLL_AGAIN_S
                 stories.roll_bands(database.connection())
                 quotations.roll(database.connection())
                 roll_at = time.monotonic() + ROLL_EVERY_S

@@ -123,7 +123,8 @@ def roll(connection: Connection) -> None:
     Raises:
         TransientError: Postgres is away, or a long transaction is in the way.
     """
-    with transient_errors():
+    with transient_errors(), connection.transaction():
+        connection.execute(SQL.wait_briefly)
         connection.execute(SQL.roll)
 
 

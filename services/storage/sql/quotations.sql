@@ -67,7 +67,7 @@ select id, version, text from rasid.articles where id = any(%(ids)s);
 -- name: lock
 -- One at a time decides which passages are one quotation. What is read after it is read by a
 -- statement of its own, which sees what the last holder has committed.
-select pg_advisory_xact_lock(7216381540397);
+select pg_advisory_xact_lock(7216381540399);
 
 -- name: standing
 select stands.quotation_id, stands.article_id, stands.version, stands.text_start, stands.text_end
@@ -116,6 +116,10 @@ where q.id = any(%(ids)s) and exists (
         select count(*) from rasid.quotation_articles where quotation_id = q.id
     )
 );
+
+-- name: wait_briefly
+-- Who waits for a whole table holds up all who come after him.
+set local lock_timeout = '500ms';
 
 -- name: roll
 select rasid.roll_passages();

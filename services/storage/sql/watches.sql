@@ -14,7 +14,9 @@ where w.id = %(watch_id)s and s.at >= %(since)s
 order by s.article_id;
 
 -- name: lock_articles
-select id from rasid.articles where id = any(%(ids)s) order by id for no key update;
+-- In the order of all writers.
+select id from rasid.articles where id = any(%(ids)s)
+order by normalized_url_sha256 for no key update;
 
 -- name: list
 select
