@@ -132,7 +132,7 @@ def articles_withdraw(
         servers(settings_of(context), redis=False) as session,
         connect(session.database_url) as connection,
     ):
-        found = [a for a in _targets(connection, targets) if a.withdrawn_at is None]
+        found = [a for a in _targets(connection, targets) if withdrawals.may_withdraw(a, chosen)]
         if not dry_run:
             withdrawals.withdraw(connection, [article.id for article in found], chosen)
             changes.publish(connection)

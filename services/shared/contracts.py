@@ -49,8 +49,8 @@ DecisionStatus = Literal[
     "duplicate",  # a new article row whose text another article had first
     "updated",  # the article has a new version
     "unchanged",  # the article is stored already, with this very content
-    "outdated",  # the stored article was fetched later than this page
-    "worse",  # a teaser or a cut copy of the stored article, which stays as it is
+    "outdated",  # the stored article is of a later page, or of a newer reading of this one
+    "worse",  # a teaser, a cut copy or one that says less: the stored article stays as it is
     "rejected",  # counted with its reason
     "dead_letter",  # failed for good; kept with its body, to be replayed
 ]

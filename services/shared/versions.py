@@ -56,9 +56,18 @@ def worse(
     there, runs = _runs(old), _runs(new)
     if not runs or len(runs & there) < len(runs) * CONTAINED:
         return None
+    if "paywall" in new_labels:
+        return Worse(f"behind a paywall: {counts}", final=True)
     if new_text.rstrip().endswith(ELLIPSES):
         return Worse(f"a teaser: {counts}", final=True)
     return Worse(f"a part of the stored text: {counts}", final=False)
+
+
+def poorer(new: Mapping[str, object], changed: Sequence[str]) -> Worse | None:
+    """Return why content of which only this changed is worse: it leaves out what is known."""
+    if any(new[name] for name in changed):
+        return None
+    return Worse(f"says less: no {', '.join(changed)}", final=False)
 
 
 def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:

@@ -11,14 +11,14 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from services.shared import versions
-from services.shared.contracts import DecisionStatus, Event
+from services.shared.contracts import DecisionStatus, Event, VersionReason
 from services.storage import Connection, queries
+from services.storage.withdrawals import BY_ITSELF
 
 ARTICLES = queries("articles")
+RAW_PAGES = queries("raw_pages")
 SQL = queries("versions")
 WITHDRAWALS = queries("withdrawals")
-#: Withdrawn for these reasons, an article comes back with its page; else a person restores it.
-COMES_BACK = ("not_found", "gone")
 
 Row = dict[str, object]
 
@@ -82,8 +82,11 @@ def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Out
     fetched_at = row["fetched_at"]
     if row["content_sha256"] == current.content_sha256:
         tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": fetched_at})
+        if isinstance(fetched_at, datetime) and fetched_at > current.observed_at:
+            tx.execute(SQL.seen_again, {"id": current.id, "observed_at": fetched_at})
+            current.observed_at = fetched_at
         return Outcome(article_id=current.id, status="unchanged")
-    if isinstance(fetched_at, datetime) and fetched_at < current.observed_at:
+    if _is_outdated(tx, row, current):
         return Outcome(article_id=current.id, status="outdated")
     with tx.cursor(row_factory=dict_row) as cursor:
         old: dict[str, Any] = cursor.execute(SQL.content, {"id": current.id}).fetchone() or {}
@@ -94,11 +97,9 @@ def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Out
         same_bytes=row["capture_sha256"] == current.capture_sha256,
         same_extractor=row["extractor_version"] == current.extractor_version,
     )
-    # Of the same bytes the newer reading is the better one, also where it is shorter.
-    if reason in ("publisher", "undetermined") and "text" in changed:
-        detail = _why_worse(tx, old, row)
-        if detail:
-            return Outcome(article_id=current.id, status="worse", detail=detail)
+    detail = _why_worse(tx, old, row, changed, reason)
+    if detail:
+        return Outcome(article_id=current.id, status="worse", detail=detail)
     before = updates.rows.get(current.id, {})
     row |= {
         "version_reason": reason,
@@ -129,15 +130,39 @@ def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Out
     return Outcome(article_id=current.id, status="updated")
 
 
-def _why_worse(tx: Connection, old: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    """Return why this copy is worse than the stored text, or None if it may replace it."""
-    found = versions.worse(old["text"], old["labels"], row["text"], row["labels"])
+def _is_outdated(tx: Connection, row: Row, current: _Stored) -> bool:
+    """Return whether the stored article is of a later page, or of a better reading of this one."""
+    if row["capture_sha256"] == current.capture_sha256:
+        return int(str(row["extractor_version"])) < current.extractor_version
+    fetched_at = row["fetched_at"]
+    if isinstance(fetched_at, datetime) and fetched_at != current.observed_at:
+        return fetched_at < current.observed_at
+    # Times do not tell. A page that was done before is done again because a worker was killed.
+    return bool(tx.execute(RAW_PAGES.is_done, {"id": row["page_id"]}).fetchall())
+
+
+def _why_worse(
+    tx: Connection,
+    old: Mapping[str, Any],
+    row: Mapping[str, Any],
+    changed: Sequence[str],
+    reason: VersionReason,
+) -> str | None:
+    """Return why this copy is worse than the stored one, or None if it may replace it."""
+    # Of the same bytes the newer reading is the better one, also where it has less.
+    if reason == "extractor" or (reason == "context" and "text" in changed):
+        return None
+    if "text" in changed:
+        found = versions.worse(old["text"], old["labels"], row["text"], row["labels"])
+    else:
+        found = versions.poorer(row, changed)
     if found is None:
         return None
     if found.final:
         return found.detail
     observed_at: datetime = row["fetched_at"] or datetime.now(UTC)
-    values = {"id": row["id"], "text_sha256": row["text_sha256"], "observed_at": observed_at}
+    sha256 = row["text_sha256" if "text" in changed else "content_sha256"]
+    values = {"id": row["id"], "sha256": sha256, "observed_at": observed_at}
     ((first,),) = tx.execute(SQL.seen_worse, values).fetchall()
     lasting = isinstance(first, datetime) and observed_at - first >= versions.ACCEPTED_AFTER
     return None if lasting else found.detail
@@ -148,7 +173,7 @@ def _restore(tx: Connection, row: Row, current: _Stored, updates: Updates) -> No
     fetched_at = row["fetched_at"]
     if (
         current.withdrawn_at is not None
-        and current.withdrawn_reason in COMES_BACK
+        and current.withdrawn_reason in BY_ITSELF
         and isinstance(fetched_at, datetime)
         and fetched_at > current.withdrawn_at
     ):

@@ -14,6 +14,8 @@ from services.storage import Connection, changes, queries, transient_errors
 SQL = queries("withdrawals")
 #: What an answer for good says of an article that was behind the link.
 REASONS: dict[int | None, WithdrawnReason] = {404: "not_found", 410: "gone"}
+#: Withdrawn for these reasons, an article comes back with its page; else a person restores it.
+BY_ITSELF: tuple[WithdrawnReason, ...] = ("not_found", "gone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,26 +42,41 @@ def find(connection: Connection, ids: Sequence[int], normalized_urls: Sequence[s
 
 
 def withdraw(connection: Connection, ids: Sequence[int], reason: WithdrawnReason) -> list[int]:
-    """Withdraw articles in one transaction, and return those that were not withdrawn before.
+    """Withdraw articles in one transaction, and return those it changes.
 
+    Those that are not withdrawn; with a reason that a person gives, also those whose page is gone.
     `changes.publish` is to follow the commit.
 
     Raises:
         TransientError: Postgres is away.
     """
     with transient_errors(), connection.transaction():
-        rows = connection.execute(SQL.withdraw, {"ids": list(ids), "reason": reason}).fetchall()
-        events = [
-            Event(
-                kind="withdrawn",
-                article_id=int(str(article)),
-                version=int(str(version)),
-                detail={"reason": reason},
-            )
-            for article, version in sorted(rows)
-        ]
+        connection.execute(SQL.lock, {"ids": list(ids)})
+        events = _withdraw(connection, ids, reason)
         changes.emit(connection, events)
     return [event.article_id for event in events]
+
+
+def may_withdraw(found: Found, reason: WithdrawnReason) -> bool:
+    """Return whether `withdraw` would do anything."""
+    return found.withdrawn_at is None or found.withdrawn_reason in _replaced_by(reason)
+
+
+def _replaced_by(reason: WithdrawnReason) -> list[str]:
+    return [] if reason in BY_ITSELF else list(BY_ITSELF)
+
+
+def _withdraw(tx: Connection, ids: Sequence[int], reason: WithdrawnReason) -> list[Event]:
+    values = {"ids": list(ids), "reason": reason, "replaced": _replaced_by(reason)}
+    return [
+        Event(
+            kind="withdrawn",
+            article_id=int(str(article)),
+            version=int(str(version)),
+            detail={"reason": reason},
+        )
+        for article, version in sorted(tx.execute(SQL.withdraw, values).fetchall())
+    ]
 
 
 def restore(connection: Connection, ids: Sequence[int]) -> list[int]:
@@ -82,11 +99,16 @@ def restore(connection: Connection, ids: Sequence[int]) -> list[int]:
 
 def links_ended(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
     """Withdraw the articles of links whose page is gone for good."""
-    for reason in dict.fromkeys(REASONS.values()):
-        gone = [o.link_id for o in outcomes if o.state == "failed" and _why(o) == reason]
-        if gone:
-            articles = tx.execute(SQL.of_links, {"link_ids": gone}).fetchall()
-            withdraw(tx, [int(str(article)) for (article,) in articles], reason)
+    reasons = {o.link_id: reason for o in outcomes if o.state == "failed" and (reason := _why(o))}
+    if not reasons:
+        return
+    with transient_errors(), tx.transaction():
+        rows = tx.execute(SQL.of_links, {"link_ids": list(reasons)}).fetchall()
+        gone = {int(str(article)): reasons[int(str(link))] for link, article in rows}
+        tx.execute(SQL.lock, {"ids": list(gone)})
+        for reason in dict.fromkeys(gone.values()):
+            ids = [article for article, why in gone.items() if why == reason]
+            changes.emit(tx, _withdraw(tx, ids, reason))
 
 
 def _why(outcome: LinkOutcome) -> WithdrawnReason | None:

@@ -1,5 +1,6 @@
 """What the store promises: one article for a normalized URL, first of its text, nothing twice."""
 
+import itertools
 import random
 import threading
 from collections import Counter
@@ -334,6 +335,75 @@ class TestVersions:
         for number in range(1, 4):
             assert save(connection, fetched(PART, 2 * number)) == ["worse"]
             assert save(connection, fetched(LONG, 2 * number + 1)) == ["unchanged"]
+
+    def test_seen_as_it_is_and_as_it_was_before(self, connection: Connection) -> None:
+        """What an address gave last counts, in whatever order its pages arrive."""
+        first, between, last = fetched("one", 1), fetched("two", 2), fetched("one", 3)
+        for number, order in enumerate(itertools.permutations([first, between, last])):
+            for item in order:
+                save(connection, item)
+            assert rows(connection, "select text from media.articles") == [("one",)], number
+            connection.execute(b"truncate rasid.articles, rasid.raw_pages, rasid.texts cascade")
+
+    def test_pages_without_a_time_done_again(self, connection: Connection) -> None:
+        """A page that is done again after a kill does not undo what came after it."""
+        old, new = (
+            processed(page(text, requested_url="https://a/1"), article("https://a/1", text))
+            for text in ("old", "new")
+        )
+        save(connection, old)
+        save(connection, new)
+
+        assert save(connection, old) == ["outdated"]
+        assert rows(connection, "select version, text from media.articles") == [(2, "new")]
+
+    def test_pages_of_one_instant_done_again(self, connection: Connection) -> None:
+        """The same of pages whose archive tells their times to the second."""
+        old, new = fetched("old", 1), fetched("new", 1)
+        save(connection, old)
+        save(connection, new)
+
+        assert save(connection, old) == ["outdated"]
+        assert rows(connection, "select version, text from media.articles") == [(2, "new")]
+
+    def test_copy_that_says_less(self, connection: Connection) -> None:
+        """The same text without author or date is worse, until it has lasted."""
+        said = {"authors": ("A",), "published_at": at(1)}
+        save(connection, fetched(LONG, 1, **said))
+
+        assert save(connection, fetched(LONG, 2, authors=("A",))) == ["worse"]
+        assert save(connection, fetched(LONG, 3)) == ["worse"]
+        assert save(connection, fetched(LONG, 4, **said)) == ["unchanged"]
+        assert save(connection, fetched(LONG, 5)) == ["worse"]
+        assert save(connection, fetched(LONG, 6)) == ["updated"]
+        assert versions_of(connection)[-1] == (2, "publisher", ["authors", "published_at"])
+
+    def test_less_is_known_of_the_same_bytes(self, connection: Connection) -> None:
+        """The very same page without the word of its feed changes nothing."""
+        raw = page("bytes", requested_url="https://a/1", **day(1))
+        save(connection, processed(raw, article("https://a/1", "text", published_at=at(1))))
+
+        assert save(connection, processed(raw, article("https://a/1", "text"))) == ["worse"]
+        assert (
+            results.save(connection, [processed(raw, article("https://a/1", "text"))], VERSION + 1)[
+                0
+            ].status
+            == "updated"
+        )
+
+    def test_paid_for_all_along(self, connection: Connection) -> None:
+        """An article that was free for some days, and said so from the first, keeps its text."""
+        save(connection, fetched(LONG, 1, labels=("paywall",)))
+
+        for number in range(2, 9):
+            assert save(connection, fetched(PART, number, labels=("paywall",))) == ["worse"]
+
+    def test_older_extractor_comes_late(self, connection: Connection) -> None:
+        """While workers of two versions run, the newer one's reading of the same bytes stays."""
+        raw = page("bytes", requested_url="https://a/1", **day(1))
+        results.save(connection, [processed(raw, article("https://a/1", "better"))], VERSION + 1)
+
+        assert save(connection, processed(raw, article("https://a/1", "worse"))) == ["outdated"]
 
     def test_paywall_stays_worse(self, connection: Connection) -> None:
         """What a paywall leaves of an article never takes its place, however long it stays."""

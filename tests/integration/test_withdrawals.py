@@ -1,10 +1,12 @@
 """Articles whose page is gone keep their text and say so, until it is back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.shared import urls
 from services.shared.contracts import WITHDRAWN_REASONS, WithdrawnReason
 from services.shared.frontier import LinkOutcome, LinkState, ListedLink
 from services.shared.sources import Feed, Source
@@ -15,6 +17,7 @@ from tests.factories import article, page, processed
 FEED = Feed(url="https://a.example/rss")
 SOURCE = Source(name="a", title="A", home_page="https://a.example/", feeds=(FEED,))
 URL = "https://a.example/1"
+ARTICLE = replace(article(URL, "text"), normalized_url=urls.key(URL))
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def later(minutes: int) -> Processed:
     """The article's page, fetched some minutes from now."""
     fetched_at = datetime.now(UTC) + timedelta(minutes=minutes)
     raw = page(f"body {minutes}", requested_url=URL, fetched_at=fetched_at)
-    return processed(raw, article(URL, "text"))
+    return processed(raw, ARTICLE)
 
 
 def state(connection: Connection) -> list[tuple[object, ...]]:
@@ -88,6 +91,44 @@ def test_page_that_may_come_again(
     assert state(connection) == [(None, "text", True)]
 
 
+def test_another_address_is_gone(connection: Connection) -> None:
+    """An article whose own page is there stays, also where another address of it answers 404."""
+    main = crawled(connection)
+    (feed,) = connection.execute(b"select id from rasid.feeds").fetchall()
+    links.add(connection, int(str(feed[0])), [ListedLink(url="https://a.example/old-address")])
+    (link,) = links.take_due(connection, ["a.example"], ["a"], per_host=10)
+    raw = page("moved", requested_url=link.url, final_url=URL, fetched_at=datetime.now(UTC))
+    fetched = LinkOutcome(link_id=link.id, state="fetched", status=200, page_id=raw.id)
+    links.end(connection, [fetched])
+    results.save(connection, [processed(raw, ARTICLE)], 1)
+
+    gone = LinkOutcome(link_id=link.id, state="failed", reason="http_404", status=404)
+    links.end(connection, [gone])
+    assert state(connection) == [(None, "text", True)]
+
+    links.end(connection, [replace(gone, link_id=main)])
+    assert state(connection) == [("not_found", "text", False)]
+
+
+@pytest.mark.parametrize("reason", ["retracted", "legal", "mistake"])
+def test_by_hand_after_the_page_was_gone(connection: Connection, reason: WithdrawnReason) -> None:
+    """A person's word counts more than a 404: the article stays withdrawn when its page is back."""
+    results.save(connection, [later(-60)], 1)
+    (found,) = withdrawals.find(connection, [], [urls.key(URL)])
+    withdrawals.withdraw(connection, [found.id], "not_found")
+    assert withdrawals.withdraw(connection, [found.id], reason) == [found.id]
+    assert withdrawals.withdraw(connection, [found.id], "gone") == []
+
+    results.save(connection, [later(1)], 1)
+
+    assert state(connection) == [(reason, "text", False)]
+    assert told(connection) == [
+        ("created", 1, None),
+        ("withdrawn", 1, {"reason": "not_found"}),
+        ("withdrawn", 1, {"reason": reason}),
+    ]
+
+
 def test_comes_back(connection: Connection) -> None:
     """A page fetched after the article was withdrawn restores it; an older one does not."""
     link = crawled(connection)
@@ -109,7 +150,7 @@ def test_by_hand(connection: Connection, reason: WithdrawnReason) -> None:
     ids = [int(str(article_id))]
 
     assert withdrawals.withdraw(connection, ids, reason) == ids
-    assert withdrawals.withdraw(connection, ids, "mistake") == []
+    assert withdrawals.withdraw(connection, ids, reason) == []
     results.save(connection, [later(+30)], 1)
 
     by_hand = reason not in ("not_found", "gone")

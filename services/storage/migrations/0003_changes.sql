@@ -277,13 +277,13 @@ alter table rasid.article_versions
     add column changed text[] not null default '{}';
 update rasid.article_versions set reason = 'undetermined' where version > 1;
 
--- Texts that were not taken because they are worse than the stored one, and when each was first
--- seen: a text that stays as short for a day is what the publisher made of the article.
-create table rasid.worse_texts (
+-- Copies that were not taken because they are worse than the stored one, and when each was first
+-- seen: what stays like that for a day is what the publisher made of the article.
+create table rasid.worse_copies (
     article_id bigint not null references rasid.articles (id) on delete cascade,
-    text_sha256 bytea not null,
+    sha256 bytea not null, -- of the text, or of all content where only the rest is worse
     first_observed_at timestamptz not null,
-    primary key (article_id, text_sha256)
+    primary key (article_id, sha256)
 );
 
 alter table rasid.raw_pages drop constraint raw_pages_outcome_check;

@@ -19,6 +19,9 @@ on conflict (id) do update set
     processed_at = now()
 where raw_pages.outcome = 'dead_letter';
 
+-- name: is_done
+select from rasid.raw_pages where id = %(id)s and outcome <> 'dead_letter';
+
 -- name: known
 -- Not those whose body was lost before anyone read it: these are to be had again.
 select id from rasid.raw_pages
