@@ -108,6 +108,20 @@ def test_articles_and_what_made_them_stay(connection: Connection) -> None:
     assert all_of(connection, kept) == before
 
 
+def test_refused_copies(connection: Connection) -> None:
+    """The result of a copy that was worse than the article goes too; the article stays."""
+    text = " ".join(f"word{n}" for n in range(100))
+    for hour, copy in enumerate((text, text[:200]), 1):
+        results.save(connection, [stored("https://a.example/1", copy, hour=hour)], 1)
+    outcomes = b"select outcome from rasid.raw_pages order by 1"
+    assert all_of(connection, outcomes) == ["created", "worse"]
+    age(connection)
+
+    assert prune.due(connection, "pages", BEFORE).rows == 1
+    assert run(connection, "pages") == 1
+    assert all_of(connection, outcomes) == ["created"]
+
+
 def test_a_body_that_comes_again_is_kept_again(connection: Connection) -> None:
     """The time of a capture begins anew when a page brings the same bytes."""
     item = stored("https://a.example/1", "one")

@@ -36,7 +36,7 @@ delete from rasid.captures where ctid = any(array(
 -- What became of pages that left no trace in an article. Who made an article or a version stays.
 select
     count(*) filter (
-        where processed_at < %(before)s and outcome in ('rejected', 'unchanged', 'outdated')
+        where processed_at < %(before)s and outcome in ('rejected', 'unchanged', 'outdated', 'worse')
     ), count(*), pg_total_relation_size('rasid.raw_pages')
 from rasid.raw_pages;
 
@@ -45,7 +45,7 @@ delete from rasid.raw_pages where ctid = any(array(
     select ctid from rasid.raw_pages
     where ctid >= format('(%%s,0)', %(first)s::bigint)::tid
         and ctid < format('(%%s,0)', %(last)s::bigint)::tid
-        and processed_at < %(before)s and outcome in ('rejected', 'unchanged', 'outdated')
+        and processed_at < %(before)s and outcome in ('rejected', 'unchanged', 'outdated', 'worse')
     for update skip locked
 ));
 
