@@ -286,6 +286,19 @@ def test_carriers_at_the_same_instant(store: Store) -> None:
     assert [len(carriers) for carriers in store.carriers()] == [6] * 5
 
 
+def test_who_links_quotations_holds_up_nobody_who_saves(store: Store) -> None:
+    """Articles are stored and matched with watches while somebody decides on quotations."""
+    raw = news("one", sentence(30))
+    item = processed(raw, pipeline.read(raw, 1_000_000))
+    with connect(store.settings.database_url or "") as other, other.transaction():
+        other.execute(quotations.SQL.lock)
+        store.connection.execute(b"set lock_timeout = '200ms'")
+
+        (saved,) = results.save(store.connection, [item], 1)
+
+    assert saved.status == "created"
+
+
 def store_at_once(settings: Settings, pages: list[RawPage]) -> None:
     """Save, link and look up pages as the pipeline does, each from a thread of its own."""
     barrier = threading.Barrier(len(pages))

@@ -96,3 +96,14 @@ def test_files_name_no_machine() -> None:
     ]
 
     assert found == []
+
+
+def test_each_lock_has_a_number_of_its_own() -> None:
+    """Two that share the number of an advisory lock would wait for each other without a reason."""
+    places: dict[str, set[str]] = {}
+    for path in (ROOT / "services/storage").rglob("*.sql"):
+        for number in re.findall(r"\b72163815\d{5}\b", path.read_text("utf-8")):
+            places.setdefault(number, set()).add(path.name)
+
+    assert len(places) > 5  # noqa: PLR2004 - it has found them
+    assert {number: names for number, names in places.items() if len(names) > 1} == {}
