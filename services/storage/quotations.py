@@ -12,8 +12,10 @@ SQL = queries("quotations")
 
 #: Passages are looked for in this week and so many before it.
 WEEKS = 4
-#: What stands in so many stories is boilerplate (also in the view media.quotations).
+#: What stands in so many stories, and in so many of each outlet, is boilerplate (also in the view
+#: media.quotations). News an outlet says once or twice; boilerplate it says again and again.
 BOILERPLATE_STORIES = 10
+BOILERPLATE_STORIES_EACH = 3
 #: Of each hash so many carriers are looked at, and so many articles compared with one.
 CARRIERS = 64
 OTHERS = 32
@@ -69,6 +71,7 @@ def candidates(connection: Connection, hashes: Mapping[int, Sequence[int]]) -> d
         "today": today + timedelta(days=1),
         "carriers": CARRIERS,
         "stories": BOILERPLATE_STORIES,
+        "stories_each": BOILERPLATE_STORIES_EACH,
         "others": OTHERS,
     }
     found: dict[int, list[int]] = defaultdict(list)

@@ -168,16 +168,37 @@ def test_a_paragraph_of_which_one_carries_a_sentence(store: Store) -> None:
     assert store.carriers() == [{first: whole, second: whole, third: said.rstrip(".")}]
 
 
-def test_boilerplate_of_many_stories_does_not_count(store: Store) -> None:
-    """What stands in ten stories or more is no quotation; it was one while it stood in few."""
+def test_what_outlets_say_again_and_again_does_not_count(store: Store) -> None:
+    """What stands in ten stories, three of each outlet, is boilerplate; it was none before."""
     line = sentence(40)
-    store.take(*(news(f"outlet{n}", line) for n in range(9)))
+    store.take(*(news(f"outlet{n % 3}", line) for n in range(9)))
     assert len(store.carriers()) == 1
 
-    store.take(*(news(f"outlet{n}", line) for n in range(9, 12)))
+    store.take(*(news(f"outlet{n % 3}", line) for n in range(9, 13)))
 
     assert store.carriers() == []
     assert store.rows("select count(*) from media.quotations") == [(0,)]
+
+
+def test_what_everybody_carries_counts(store: Store) -> None:
+    """A statement that thirty outlets quote, some in a second story, is one quotation of all."""
+    said = sentence(40)
+    ids = store.take(*(news(f"outlet{n % 30}", said) for n in range(40)))
+
+    assert store.carriers() == [dict.fromkeys(ids, said.rstrip("."))]
+    assert store.rows("select stories_count, outlets_count from media.quotations") == [(40, 30)]
+
+
+def test_boilerplate_of_unknown_outlets_does_not_count(store: Store) -> None:
+    """Documents of which nobody knows the outlet are taken for one outlet's."""
+    line = sentence(40)
+    pages = [replace(news("x", line), requested_url=None) for _ in range(12)]
+    store.take(*pages[:9])
+    assert len(store.carriers()) == 1
+
+    store.take(*pages[9:])
+
+    assert store.carriers() == []
 
 
 def test_furniture_of_a_source_does_not_count(store: Store) -> None:

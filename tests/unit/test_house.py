@@ -105,5 +105,5 @@ def test_each_lock_has_a_number_of_its_own() -> None:
         for number in re.findall(r"\b72163815\d{5}\b", path.read_text("utf-8")):
             places.setdefault(number, set()).add(path.name)
 
-    assert len(places) > 5  # noqa: PLR2004 - it has found them
+    assert len(places) > 5
     assert {number: names for number, names in places.items() if len(names) > 1} == {}

@@ -71,8 +71,9 @@ create table rasid.quotation_articles (
 );
 create index quotation_articles_article on rasid.quotation_articles (article_id);
 
--- A passage that stands in ten stories or more is boilerplate; one whose stories have been joined
--- since it was found is a reprint.
+-- A passage that stands in ten stories or more, three or more for each outlet, is boilerplate: an
+-- outlet says news once or twice. Where outlets are unknown, they are taken for one. A passage whose
+-- stories have been joined since it was found is a reprint.
 create view media.quotations as
 select
     q.id, carried.first_article_id, first.outlet as first_outlet, first.dated_at as first_at,
@@ -84,6 +85,7 @@ cross join lateral (
         count(*)::integer as articles_count,
         count(distinct member.story_id)::integer as stories_count,
         count(distinct member.outlet)::integer as outlets_count,
+        count(distinct coalesce(member.outlet, '')) as tellers_count,
         (array_agg(stands.article_id order by member.dated_at, stands.article_id))[1]
             as first_article_id
     from rasid.quotation_articles as stands
@@ -96,7 +98,8 @@ join rasid.quotation_articles as place
     on place.quotation_id = q.id and place.article_id = carried.first_article_id
 join rasid.articles as a on a.id = carried.first_article_id
 join rasid.story_articles as first on first.article_id = carried.first_article_id
-where carried.stories_count between 2 and 9;
+where carried.stories_count > 1
+    and (carried.stories_count < 10 or carried.stories_count < 3 * carried.tellers_count);
 comment on view media.quotations is
     'Passages of twelve words or more that articles of different stories have in common.';
 comment on column media.quotations.id is 'Stable for the life of the quotation.';
@@ -109,7 +112,8 @@ comment on column media.quotations.first_at is
 comment on column media.quotations.text is 'The passage as the first article has it.';
 comment on column media.quotations.articles_count is 'How many articles carry it.';
 comment on column media.quotations.stories_count is
-    'In how many stories: two to nine. What stands in more is boilerplate, and left out.';
+    'In how many stories, two or more. What stands in ten or more, three or more for each outlet, is '
+    'boilerplate, and left out.';
 comment on column media.quotations.outlets_count is
     'How many outlets carried it, of those that are known.';
 comment on column media.quotations.found_at is

@@ -20,8 +20,8 @@ where stands.article_id = any(%(ids)s)
 
 -- name: candidates
 -- Articles of other stories and outlets that share a hash, the earliest of them. Of each hash so
--- many of the earliest carriers are looked at; one that stands in more stories than a quotation
--- may is boilerplate.
+-- many of the earliest carriers are looked at; one that stands in many stories, and in several of
+-- each outlet, is boilerplate.
 with mine as (
     select mine.hash, mine.article_id, own.story_id, own.outlet
     from unnest(%(hashes)s::bigint[], %(article_ids)s::bigint[]) as mine (hash, article_id)
@@ -29,7 +29,7 @@ with mine as (
 ),
 found as (
     select
-        mine.hash, mine.article_id, other.article_id as other_id, member.story_id,
+        mine.hash, mine.article_id, other.article_id as other_id, member.story_id, member.outlet,
         member.story_id <> mine.story_id
             and (member.outlet is null or member.outlet is distinct from mine.outlet) as counts
     from mine
@@ -47,15 +47,26 @@ found as (
 telling as (
     select hash from found
     group by hash
-    having bool_or(counts) and count(distinct story_id) <= %(stories)s
+    having bool_or(counts) and (
+        count(distinct story_id) <= %(stories)s
+        or count(distinct story_id) <= %(stories_each)s * count(distinct coalesce(outlet, ''))
+    )
+),
+-- Who stands in a quotation leads to it: of all who carry a hash the first are enough.
+first as (
+    select
+        article_id, other_id,
+        row_number() over (partition by hash, article_id order by other_id) as place
+    from found
+    join telling using (hash)
+    where counts
 ),
 pairs as (
     select
         article_id, other_id,
         row_number() over (partition by article_id order by other_id) as place
-    from found
-    join telling using (hash)
-    where counts
+    from first
+    where place <= %(stories)s
     group by article_id, other_id
 )
 select article_id, other_id from pairs where place <= %(others)s
