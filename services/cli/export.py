@@ -106,11 +106,15 @@ def export_articles(
             target=target, selection=selection, part_rows=part_rows, resume=resume, force=force
         )
         try:
-            progress = run(connection, order, stdout=sys.stdout.buffer, report=_reporter())
+            # Unbuffered, Python's own may forget the rest of a line that does not fit.
+            with open(sys.stdout.fileno(), "wb", closefd=False) as stdout:
+                progress = run(connection, order, stdout=stdout, report=_reporter())
         except (KeyboardInterrupt, TransientError, OSError) as end:
-            if target.path is None:
-                raise
             why = f"cannot write: {end.strerror}" if isinstance(end, OSError) else str(end)
+            if target.path is None:
+                if isinstance(end, OSError) and not isinstance(end, BrokenPipeError):
+                    raise RasidError(why) from None
+                raise
             raise RasidError(
                 f"{why or 'interrupted'}; what is written is in {target.working}: "
                 "the same command with --resume goes on"

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -94,6 +95,8 @@ def follow(
     cursor = CursorFile(cursor_file) if cursor_file else None
     stop = _stop_in_order()
     deliver = _print if command is None else lambda changes: _run(command, changes)
+    if command is None:
+        _begin_line()
     with servers(settings, redis=False) as session:
         Follower(session.database_url, cursor, start, deliver, batch, full, stop).follow(once=once)
 
@@ -186,8 +189,38 @@ def _lines(changes: Sequence[Change]) -> str:
 
 
 def _print(changes: Sequence[Change]) -> None:
-    sys.stdout.write(_lines(changes))
-    sys.stdout.flush()
+    _write(_lines(changes).encode("utf-8", "replace"))
+
+
+def _write(data: bytes) -> None:
+    """Write all of it to standard output; unbuffered, Python's own may forget the rest of it.
+
+    Raises:
+        RasidError: it cannot be written.
+    """
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(sys.stdout.fileno(), left) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RasidError(f"cannot write the changes: {error.strerror}") from error
+
+
+def _begin_line() -> None:
+    """End a line that a kill or a full disk has cut off, or the next one would be lost with it."""
+    there = os.fstat(sys.stdout.fileno())
+    if not stat.S_ISREG(there.st_mode) or not there.st_size:
+        return
+    try:
+        with Path(f"/proc/self/fd/{sys.stdout.fileno()}").open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            is_cut_off = file.read() != b"\n"
+    except OSError:
+        return  # we may not read it, or there is no /proc
+    if is_cut_off:
+        _write(b"\n")
 
 
 def _run(command: str, changes: Sequence[Change]) -> None:

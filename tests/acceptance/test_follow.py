@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -167,6 +168,40 @@ def test_what_it_refuses(stack: Stack, tmp_path: Path) -> None:
     cursor.unlink()
     assert rasid("follow", "--once", *file, "--from", "now", env=env).returncode == 0
     assert cursor.read_text() == "0\n"
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk(stack: Stack, tmp_path: Path, unbuffered: str) -> None:
+    """What could not be written comes again, and the line that was cut off spoils no other."""
+    write_events(stack, 30)
+    out = tmp_path / "out.jsonl"
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    env |= {"DATABASE_URL": reader_url(stack), "REDIS_URL": stack.redis_url}
+    arguments = ["--once", "--batch", "5", "--cursor-file", str(tmp_path / "cursor")]
+
+    def follow(most_bytes: int) -> tuple[int, bytes]:
+        limit = resource.RLIMIT_FSIZE, (most_bytes, most_bytes)
+        with out.open("ab") as file:
+            ended = subprocess.run(
+                [sys.executable, "-P", "-m", "services.cli", "follow", *arguments],
+                env=env,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                timeout=60,
+                check=False,
+                preexec_fn=lambda: resource.setrlimit(*limit),
+            )
+        return ended.returncode, ended.stderr
+
+    assert follow(2000) == (1, b"rasid: cannot write the changes: File too large\n")
+    assert follow(2**30) == (0, b"")
+
+    found = []
+    for line in out.read_bytes().splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line)["position"])
+    assert without_repeats(found) == list(range(1, 31))
 
 
 def wait_for(path: Path, count: int) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -387,6 +388,34 @@ def test_a_full_disk(connection: Connection, database_url: str, tmp_path: Path, 
     finished = shell(f"{rasid} --resume")
     assert finished.returncode == 0, finished.stderr
     assert "600 articles exported" in finished.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_is_cut_off(
+    connection: Connection, database_url: str, tmp_path: Path, unbuffered: str
+) -> None:
+    """A stream that could not be written to its last byte ends with an error."""
+    fill(connection, 10)
+    out = tmp_path / "out.jsonl"
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+
+    def stream(most_bytes: int) -> int:
+        with out.open("wb") as file:
+            return subprocess.run(
+                [sys.executable, "-P", "-m", "services.cli", "export", "-"],
+                env={**env, "DATABASE_URL": database_url},
+                stdout=file,
+                timeout=60,
+                check=False,
+                preexec_fn=lambda: resource.setrlimit(
+                    resource.RLIMIT_FSIZE, (most_bytes, most_bytes)
+                ),
+            ).returncode
+
+    assert stream(2**30) == 0
+    whole = out.read_bytes()
+    assert stream(len(whole) - 10) == 1
+    assert whole.startswith(out.read_bytes())
 
 
 def test_two_at_once(connection: Connection, database_url: str, tmp_path: Path) -> None:
