@@ -28,6 +28,7 @@ WINDOW = 24  # words; a passage is copied where half of such a window is
 LEAD = 60  # words
 SHORTER_FROM = 0.3
 ANOTHER_NUMBER = np.uint64(1)
+ONLY_NUMBERS = runs(np.full(RUN, ANOTHER_NUMBER))[0]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -206,7 +207,7 @@ def compare(one: Document, other: Document) -> Comparison:
         coverage=float(passages.mean()),
         lead=float(passages[:LEAD].mean()),
         length=length,
-        template=_is_template(shorter, longer, covered & passages),
+        template=_is_template(shorter, longer, passages),
         copied=int(np.count_nonzero(passages)),
         identical=np.array_equal(one.words, other.words),
     )
@@ -214,8 +215,25 @@ def compare(one: Document, other: Document) -> Comparison:
 
 def _covered(one: Document, other: Document) -> Mask:
     """Return which words of `one` lie in runs that `other` has too."""
-    count = len(one.words)
-    hits = _among(one.runs, other.distinct)
+    return _spread(_among(one.runs, other.distinct), len(one.words))
+
+
+def _frame(one: Document, other: Document) -> Mask:
+    """Return the same where any number is as good as another: what a report is filled into.
+
+    A row of mere numbers is no part of it.
+    """
+    own = _frame_runs(one)
+    hits = _among(own, np.unique(_frame_runs(other))) & (own != ONLY_NUMBERS)
+    return _spread(hits, len(one.words))
+
+
+def _frame_runs(document: Document) -> Hashes:
+    return runs(np.where(_is_number(document.words), ANOTHER_NUMBER, document.words))
+
+
+def _spread(hits: Mask, count: int) -> Mask:
+    """Return which words lie in the runs that are hit."""
     covered = np.zeros(count, bool)
     for offset in range(count - len(hits) + 1):
         covered[offset : offset + len(hits)] |= hits
@@ -235,28 +253,24 @@ def _passages(covered: Mask) -> Mask:
     return np.cumsum(edges[:-1]) > 0
 
 
-def _is_template(shorter: Document, longer: Document, covered: Mask) -> bool:
-    """Return whether more than a fifth of the numbers differ on both sides, and at least three.
+def _is_template(shorter: Document, longer: Document, passages: Mask) -> bool:
+    """Return whether more than a fifth of the numbers differ, on both sides, and at least three.
 
-    Numbers that one side spells out or leaves out do not count, nor do those that stand apart from
-    the words both have, as the date and the counters around an article do. Where words differ as
-    well it takes more: such a text is somebody's own.
+    Numbers that one side spells out, leaves out or adds do not count, nor do those that stand apart
+    from the words both have, as the date and the counters around an article do. Where words differ
+    as well it takes more: such a text is somebody's own.
     """
-    copied = shorter.words[covered]
-    numbers = _is_number(copied)
-    changed = _missing(copied[numbers], longer)
-    if not changed:
+    if not _is_number(shorter.vocabulary).any():
         return False
-    covered = _covered(longer, shorter)
-    back = longer.words[covered & _passages(covered)]
-    changed_back = _missing(back[_is_number(back)], shorter)
-    changed_on_average = (changed + changed_back) / 2
-    if not changed_back or changed_on_average < 2.5:  # noqa: PLR2004
+    copied = shorter.words[_frame(shorter, longer) & passages]
+    numbers = _is_number(copied)
+    back = longer.words[_frame(longer, shorter) & _passages(_covered(longer, shorter))]
+    changed = min(_missing(copied[numbers], longer), _missing(back[_is_number(back)], shorter))
+    if changed < 3:  # noqa: PLR2004
         return False
     words = copied[~numbers]
     other_words = _missing(words, longer) / max(1, len(words))
-    changed_share = changed_on_average / int(np.count_nonzero(numbers))
-    return changed_share > 0.2 + 1.5 * other_words
+    return changed / int(np.count_nonzero(numbers)) > 0.2 + 1.5 * other_words
 
 
 def _missing(words: Hashes, document: Document) -> int:

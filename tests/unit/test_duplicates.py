@@ -133,7 +133,7 @@ class TestCompare:
         assert relation(first, follow_up) == "overlap"
 
     def test_numbers(self) -> None:
-        """One frame with other numbers is a template; counters beside a text are not."""
+        """A frame or list with other numbers is a template; counters beside a text are not."""
         frame = words(1, 160)
 
         def report(day: int) -> list[str]:
@@ -143,7 +143,13 @@ class TestCompare:
                 for n, word in enumerate(frame)
             ]
 
+        def list_of(day: int) -> list[str]:
+            numbers = random.Random(day)
+            pairs = [[city, *(str(numbers.randint(1, 45)) for _ in "ab")] for city in WORDS[:6]]
+            return [*frame[:40], *(word for pair in pairs for word in pair), *frame[40:80]]
+
         assert relation(report(1), report(2)) == "template"
+        assert relation(list_of(1), list_of(2)) == "template"
         assert relation(report(1), report(1)[:120]) == "same_story"
         counters = ["12", "3", "2026", "77", "9"], ["13", "4", "2025", "78", "8"]
         assert relation([*counters[0], *frame], [*counters[1], *frame]) == "same_story"
