@@ -29,6 +29,7 @@ from services.storage import (
     transient_errors,
     versions,
     watches,
+    withdrawals,
 )
 from services.storage.text import storable
 
@@ -110,6 +111,7 @@ def _save_articles(
     created, others = _insert(connection, rows)
     updates = versions.update(connection, others)
     owners = _claim_texts(connection, created, updates.rows)
+    withdrawals.represent_stories(connection, updates.restored)
     _publish(connection, created, updates.rows)
     decisions, events = {}, []
     for row in rows:

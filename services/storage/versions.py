@@ -34,11 +34,15 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class Updates:
-    """The last new row by article id, each page's outcome, and what there is to tell of it."""
+    """The last new row by article id, each page's outcome, and what there is to tell of it.
+
+    `restored` are articles that were withdrawn: `withdrawals.represent_stories` is to follow.
+    """
 
     rows: dict[int, Row] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    restored: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,6 +182,7 @@ def _restore(tx: Connection, row: Row, current: _Stored, updates: Updates) -> No
         and fetched_at > current.withdrawn_at
     ):
         tx.execute(WITHDRAWALS.restore, {"ids": [current.id]})
+        updates.restored.append(current.id)
         current.withdrawn_at = None
         updates.events.append(
             Event(kind="restored", article_id=current.id, version=current.version)

@@ -68,6 +68,8 @@ def _replaced_by(reason: WithdrawnReason) -> list[str]:
 
 def _withdraw(tx: Connection, ids: Sequence[int], reason: WithdrawnReason) -> list[Event]:
     values = {"ids": list(ids), "reason": reason, "replaced": _replaced_by(reason)}
+    rows = tx.execute(SQL.withdraw, values).fetchall()
+    represent_stories(tx, [article for article, _ in rows])
     return [
         Event(
             kind="withdrawn",
@@ -75,7 +77,7 @@ def _withdraw(tx: Connection, ids: Sequence[int], reason: WithdrawnReason) -> li
             version=int(str(version)),
             detail={"reason": reason},
         )
-        for article, version in sorted(tx.execute(SQL.withdraw, values).fetchall())
+        for article, version in sorted(rows)
     ]
 
 
@@ -89,12 +91,19 @@ def restore(connection: Connection, ids: Sequence[int]) -> list[int]:
     """
     with transient_errors(), connection.transaction():
         rows = connection.execute(SQL.restore, {"ids": list(ids)}).fetchall()
+        represent_stories(connection, [article for article, _ in rows])
         events = [
             Event(kind="restored", article_id=int(str(article)), version=int(str(version)))
             for article, version in sorted(rows)
         ]
         changes.emit(connection, events)
     return [event.article_id for event in events]
+
+
+def represent_stories(tx: Connection, ids: Sequence[object]) -> None:
+    """Have articles that are not withdrawn represent the stories of these, which just changed."""
+    if ids:
+        tx.execute(SQL.represent_stories, {"ids": list(ids)})
 
 
 def links_ended(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:

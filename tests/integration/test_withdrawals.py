@@ -12,7 +12,9 @@ from services.shared.frontier import LinkOutcome, LinkState, ListedLink
 from services.shared.sources import Feed, Source
 from services.storage import Connection, changes, connect, links, results, sources, withdrawals
 from services.storage.results import Processed
-from tests.factories import article, page, processed
+from tests.factories import article, at, page, processed
+from worker import stories
+from worker.stories import Documents
 
 FEED = Feed(url="https://a.example/rss")
 SOURCE = Source(name="a", title="A", home_page="https://a.example/", feeds=(FEED,))
@@ -158,3 +160,39 @@ def test_by_hand(connection: Connection, reason: WithdrawnReason) -> None:
     assert withdrawals.restore(connection, ids) == (ids if by_hand else [])
     assert state(connection) == [(None, "text", True)]
     assert [kind for kind, *_ in told(connection)] == ["created", "withdrawn", "restored"]
+
+
+def test_of_a_story_one_that_is_not_withdrawn_stands_for_it(connection: Connection) -> None:
+    """While the earliest article is withdrawn another represents the story; if all are, it does."""
+    text = " ".join(f"word{n}" for n in range(60))
+    items = []
+    for hour, host in enumerate("abc", 1):
+        url = f"https://{host}.example/1"
+        raw = page(host, requested_url=url, fetched_at=at(hour))
+        items.append(processed(raw, article(url, text if hour < 3 else f"{text} and more")))
+    decisions = results.save(connection, items, 1)
+    ids = [decision.article_id or 0 for decision in decisions]
+    first, second, third = ids
+
+    def shown() -> list[tuple[object, ...]]:
+        return connection.execute(
+            b"select d.id, s.representative_id, s.articles_count "
+            b"from media.distinct_articles as d join media.stories as s on s.id = d.story_id"
+        ).fetchall()
+
+    withdrawals.withdraw(connection, [first], "gone")
+    stories.link(connection, Documents(), ids)
+    assert shown() == [(second, second, 3)]
+
+    withdrawals.withdraw(connection, [second], "legal")
+    assert shown() == [(third, third, 3)]
+
+    withdrawals.withdraw(connection, [third], "legal")
+    assert shown() == [(first, first, 3)]
+
+    withdrawals.restore(connection, [second])
+    assert shown() == [(second, second, 3)]
+
+    raw = page("back", requested_url="https://a.example/1", fetched_at=later(5).page.fetched_at)
+    results.save(connection, [processed(raw, article("https://a.example/1", text))], 1)
+    assert shown() == [(first, first, 3)]

@@ -105,7 +105,7 @@ $$;
 select rasid.roll_bands();
 
 -- What is known of a story by its members: its representative is the earliest one that is at least
--- 0.6 as long as the longest. Only what changes is written.
+-- 0.6 as long as the longest; one that is withdrawn only if all are. Only what changes is written.
 create function rasid.describe_story(p_story bigint) returns void language plpgsql as $$
 begin
     with member as (
@@ -139,13 +139,17 @@ begin
     where member.article_id = labelled.article_id and labelled.label <> new_label;
 
     with member as (
-        select *, max(tokens_count) over () as longest
-        from rasid.story_articles where story_id = p_story
+        select member.*, max(tokens_count) over () as longest,
+            article.withdrawn_at is not null as withdrawn
+        from rasid.story_articles as member
+        join rasid.articles as article on article.id = member.article_id
+        where story_id = p_story
     ),
     found as (
         select
-            (array_agg(article_id order by dated_at, article_id)
-                filter (where tokens_count >= 0.6 * longest))[1] as representative_id,
+            (array_agg(article_id order by
+                withdrawn, tokens_count < 0.6 * longest, dated_at, article_id))[1]
+                as representative_id,
             (array_agg(article_id order by tokens_count desc, article_id))[1] as longest_id,
             max(longest) as longest_tokens_count,
             count(*) as articles_count,
@@ -247,6 +251,27 @@ begin
 end
 $$;
 
+-- Articles were withdrawn or restored in this transaction: another may represent their story. Under the
+-- lock of those who link, who see either the story as it is now or what was done to the articles.
+create function rasid.represent_stories(p_articles bigint[]) returns void language plpgsql as $$
+declare
+    story bigint;
+begin
+    perform pg_advisory_xact_lock(7216381540404);
+    for story in
+        select distinct member.story_id
+        from rasid.story_articles as member
+        join rasid.stories on stories.id = member.story_id and articles_count > 1
+        where member.article_id = any(p_articles)
+        order by 1
+    loop
+        perform 1 from rasid.story_articles where story_id = story
+        order by article_id for no key update;
+        perform rasid.describe_story(story);
+    end loop;
+end
+$$;
+
 create function rasid.leave_story(p_article bigint, p_story bigint)
 returns void language plpgsql as $$
 declare
@@ -322,7 +347,8 @@ comment on view media.stories is
 comment on column media.stories.id is
     'The smallest id of its articles. A former id is the id of an article: look up its story.';
 comment on column media.stories.representative_id is
-    'The earliest article at least 0.6 as long as the longest; its row is in distinct_articles.';
+    'The earliest article at least 0.6 as long as the longest, of those not withdrawn; its row is in '
+    'distinct_articles.';
 comment on column media.stories.first_seen_at is 'When the first of its articles was fetched.';
 comment on column media.stories.articles_count is 'How many articles it has, copies included.';
 comment on column media.stories.outlets_count is 'How many outlets carried it.';

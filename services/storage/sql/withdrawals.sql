@@ -45,3 +45,6 @@ with locked as (
 update rasid.articles as a set withdrawn_at = null, withdrawn_reason = null
 from locked where a.id = locked.id
 returning a.id, a.version;
+
+-- name: represent_stories
+select rasid.represent_stories(%(ids)s);
