@@ -1,11 +1,12 @@
 """What media.search promises: spellings and forms of a word find each other, and no query fails."""
 
+import random
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -249,6 +250,25 @@ class TestFilters:
         assert names(limit=2) == ["5", "9"]
         assert names(sort="newest") == [*"987654321"]
         assert names(sort="newest", limit=4, offset=4) == [*"5432"]
+
+    def test_pages_beyond_what_is_ranked_at_once(self, connection: Connection) -> None:
+        """However far one goes through what is found, each article comes once."""
+        chance = random.Random(1)
+        items = [
+            stored(f"https://{n}.example/1", f"{'word ' * chance.randint(1, 9)} and x{n}")
+            for n in range(1200)
+        ]
+        for first in range(0, len(items), 100):
+            results.save(connection, items[first : first + 100], 1)
+
+        def page(offset: int, sort: Literal["relevance", "newest"]) -> list[object]:
+            what = Search(query="word", limit=130, offset=offset, sort=sort)
+            return [row["article_id"] for row in search(connection, what)]
+
+        for sort in ("relevance", "newest"):
+            ids = [found for first in range(0, 1300, 130) for found in page(first, sort)]
+            assert len(ids) == len(set(ids)) == 1200
+        assert page(2**31 - 1, "relevance") == []
 
     def test_withdrawn_articles_say_so(self, connection: Connection) -> None:
         """What a publisher took back is still found, and marked as withdrawn."""

@@ -483,7 +483,8 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-    -- So many of the newest that match are ranked.
+    -- So many of the newest that match are ranked, then so many of the next: what is ranked together
+    -- does not depend on the page that is asked for.
     ranked constant integer := 500;
     asked tsquery;
     wanted tsquery; -- without what must not be there
@@ -495,8 +496,8 @@ declare
     ids bigint[];
     counted bigint;
     rows_wanted integer := least(coalesce(search.max_rows, 20), 1000);
-    rows_skipped integer := greatest(coalesce(search.skip_rows, 0), 0);
-    enough integer := greatest(ranked, rows_wanted + rows_skipped);
+    rows_skipped bigint := greatest(coalesce(search.skip_rows, 0), 0);
+    enough bigint := ranked * ceil((rows_wanted + rows_skipped)::numeric / ranked);
 begin
     if search.sort is null or search.sort not in ('relevance', 'newest') then
         raise exception 'media.search() sorts by relevance or newest, not by %', search.sort
@@ -531,9 +532,11 @@ begin
         if window_from <= first then
             window_from := null;
         end if;
-        select array_agg(newest.article_id), max(newest.counted) into ids, counted
+        select array_agg(newest.article_id order by newest.at desc, newest.article_id desc),
+            max(newest.counted)
+        into ids, counted
         from (
-            select a.article_id, count(*) over () as counted
+            select a.article_id, a.at, count(*) over () as counted
             from rasid.article_search a
             where a.words @@ case
                     when window_from is null then narrowed
@@ -563,9 +566,11 @@ begin
             case when search.sort = 'newest' then 0 else
                 ts_rank('{0.1, 0.1, 0.1, 1}', a.words, wanted, 1)
                 * (0.3 + 0.7 / (1 + greatest(0, extract(epoch from now() - a.at)) / 2592000))
-            end::real as rank
-        from rasid.article_search a where a.article_id = any(ids)
-        order by 4 desc, a.at desc, a.article_id desc
+            end::real as rank,
+            (newest.place - 1) / ranked as block
+        from unnest(ids) with ordinality as newest (article_id, place)
+        join rasid.article_search a using (article_id)
+        order by 5, 4 desc, a.at desc, a.article_id desc
         limit rows_wanted offset rows_skipped
     )
     select
@@ -581,7 +586,7 @@ begin
     from hits h
     join rasid.articles a on a.id = h.article_id
     left join rasid.story_articles m on m.article_id = a.id
-    order by h.rank desc, h.at desc, h.article_id desc;
+    order by h.block, h.rank desc, h.at desc, h.article_id desc;
 end
 $$;
 comment on function media.search is
