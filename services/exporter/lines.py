@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 from services.exporter.progress import Progress
 from services.exporter.target import Format
 from services.shared import compression
+from services.shared.errors import RasidError
 
 UNFINISHED = "part.new"
 GZIP = 31  # zlib's word for a gzip header, here without time and name
@@ -49,8 +50,15 @@ class LinesFile:
     """One file that grows by chunks; `progress.bytes` is where its last whole chunk ends."""
 
     def __init__(self, path: Path, form: Format, whole_bytes: int = 0) -> None:
-        """Open the file and take away what a kill has left behind its last whole chunk."""
+        """Open the file and take away what a kill has left behind its last whole chunk.
+
+        Raises:
+            RasidError: there is less in it than that.
+        """
         self._file = path.open("ab")
+        if self._file.tell() < whole_bytes:
+            self._file.close()
+            raise RasidError(f"{path} has lost what was written: --force starts the export anew")
         self._file.truncate(whole_bytes)
         self._form = form
         self._compressor = _compressor(form)

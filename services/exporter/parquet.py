@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from services.exporter.lines import UNFINISHED, LinesFile, part_name
-from services.exporter.progress import Progress
+from services.exporter.progress import Progress, sync_file
 
 #: Rows of one row group: what a reader, and this writer, holds in memory at once.
 ROW_GROUP = 8192
@@ -67,6 +67,7 @@ class ParquetParts:
             )
         self._lines.unlink()
         name = part_name(progress, "parquet")
+        sync_file(unfinished)
         progress.bytes += unfinished.stat().st_size
         unfinished.replace(self._folder / name)
         progress.parts.append(name)

@@ -54,6 +54,12 @@ def save(progress: Progress, working: Path) -> None:
     sync_folder(working)
 
 
+def sync_file(path: Path) -> None:
+    """Have what another has written to a file on disk when this returns."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on disk when this returns."""
     descriptor = os.open(folder, os.O_RDONLY)

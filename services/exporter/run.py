@@ -5,7 +5,6 @@ whole. Killed at any point, the same export goes on after its last whole chunk.
 """
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 from services.exporter.lines import LinesFile, LinesParts, Stream
 from services.exporter.parquet import ParquetParts, merge
-from services.exporter.progress import STATE, Progress, load, save, sync_folder
+from services.exporter.progress import STATE, Progress, load, save, sync_file, sync_folder
 from services.exporter.target import Target
 from services.shared.errors import RasidError
 from services.storage import Connection, export
@@ -91,6 +90,7 @@ def run(connection: Connection, order: Order, *, stdout: BinaryIO, report: Repor
             _empty(target.working)
         if kept is None or not kept.finished:
             with export.snapshot(connection) as start:
+                _check_feed(kept, start)
                 progress = kept or _fresh(_options(order, columns), start)
                 save(progress, target.working)
                 output = _output(order, progress, columns)
@@ -149,6 +149,14 @@ def _kept(order: Order, columns: dict[str, str]) -> Progress | None:
     return kept
 
 
+def _check_feed(kept: Progress | None, start: export.Start) -> None:
+    if kept and kept.feed_position > start.feed_position:
+        raise RasidError(
+            "the unfinished export is of another database, or of this one before an older backup "
+            "was restored: --force starts it anew"
+        )
+
+
 def _options(order: Order, columns: dict[str, str]) -> dict[str, object]:
     """Return what makes two exports the same one, as JSON gives it back."""
     selection: dict[str, object] = asdict(order.selection)
@@ -192,7 +200,7 @@ def _publish(target: Target, progress: Progress) -> None:
         if target.format == "parquet" and progress.parts:
             # Killed before the rename below, it is made once more from its parts.
             merge(working, progress, data)
-            _sync(data)
+            sync_file(data)
         if data.exists():
             data.replace(path)
         shutil.rmtree(working)
@@ -241,11 +249,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _fresh(options: dict[str, Any], start: export.Start) -> Progress:

@@ -54,8 +54,8 @@ def transient_errors() -> Iterator[None]:
     """Turn the driver's transient errors into TransientError, with the cause chained."""
     try:
         yield
-    except pg.ProgramLimitExceeded:
-        raise  # a value that no index holds: it will not be shorter the next time
+    except (pg.ProgramLimitExceeded, pg.StatementTooComplex):
+        raise  # a value that no index holds, or too deep: it will not be less the next time
     except TRANSIENT as error:
         reason = str(error).strip().splitlines()
         raise TransientError(

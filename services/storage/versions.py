@@ -5,7 +5,7 @@ Called by `results.save`, inside of its transaction.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -162,9 +162,9 @@ def _why_worse(
         found = versions.poorer(row, changed)
     if found is None:
         return None
-    if found.final:
+    observed_at = row["fetched_at"]
+    if found.final or not isinstance(observed_at, datetime):
         return found.detail
-    observed_at: datetime = row["fetched_at"] or datetime.now(UTC)
     sha256 = row["text_sha256" if "text" in changed else "content_sha256"]
     values = {"id": row["id"], "sha256": sha256, "observed_at": observed_at}
     ((first,),) = tx.execute(SQL.seen_worse, values).fetchall()

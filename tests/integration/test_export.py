@@ -334,6 +334,39 @@ def test_what_is_there_stays(connection: Connection, tmp_path: Path) -> None:
     assert len(lines(path)) == 1500
 
 
+def stopped(connection: Connection, path: Path) -> Path:
+    """An export that was stopped after its first chunk; return its working folder."""
+
+    def stop(progress: Progress) -> None:
+        if progress.articles >= 11_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(connection, path, report=stop)
+    return path.with_name(f"{path.name}.part")
+
+
+def test_what_was_written_is_gone(connection: Connection, tmp_path: Path) -> None:
+    """Where a part of what is to be gone on with was lost, the export says so."""
+    fill(connection, 12_000)
+    working = stopped(connection, tmp_path / "a.jsonl")
+    os.truncate(working / "data", 1000)
+
+    with pytest.raises(RasidError, match="--force"):
+        export(connection, tmp_path / "a.jsonl", resume=True)
+
+
+def test_resumed_on_another_database(connection: Connection, tmp_path: Path) -> None:
+    """Articles of an older backup are not put behind those of what it replaced."""
+    fill(connection, 12_000)
+    connection.execute(CHANGE, (7,))
+    stopped(connection, tmp_path / "a.jsonl")
+    connection.execute(b"delete from rasid.changes")
+
+    with pytest.raises(RasidError, match="--force"):
+        export(connection, tmp_path / "a.jsonl", resume=True)
+
+
 def test_a_reader_may_export(connection: Connection, database_url: str, tmp_path: Path) -> None:
     """Role rasid_reader is enough; for a query, which it is not, the message says so."""
     fill(connection, 3)

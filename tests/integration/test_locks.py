@@ -23,6 +23,7 @@ from services.storage import (
     results,
     sources,
     stories,
+    transient_errors,
     watches,
 )
 from services.storage.quotations import Found
@@ -99,6 +100,12 @@ def test_quotations_do_not_wait_for_watches(connection: Connection, database_url
             watches.match(connection, [one])
             quotations.link(linker, [one, other], decide)
         assert linker.execute(b"select count(*) from rasid.quotations").fetchone() == (1,)
+
+
+def test_too_deep_for_postgres(connection: Connection) -> None:
+    """A value that is too deep will be so for ever: its page must not be tried for ever."""
+    with pytest.raises(psycopg.errors.StatementTooComplex), transient_errors():
+        connection.execute(b"select repeat('[', 1000000)::jsonb")
 
 
 def test_the_past_is_matched_in_the_order_of_writers(

@@ -391,6 +391,16 @@ class TestVersions:
             == "updated"
         )
 
+    def test_worse_without_a_time(self, connection: Connection) -> None:
+        """When a page without a time of fetching is read tells nothing of how long it lasted."""
+        save(connection, fetched(LONG, 1))
+        for _ in range(2):
+            raw = page(f"body {_}", requested_url="https://a/1")
+            assert save(connection, processed(raw, article("https://a/1", PART))) == ["worse"]
+            connection.execute(
+                b"update rasid.worse_copies set first_observed_at = now() - interval '9 days'"
+            )
+
     def test_paid_for_all_along(self, connection: Connection) -> None:
         """An article that was free for some days, and said so from the first, keeps its text."""
         save(connection, fetched(LONG, 1, labels=("paywall",)))
