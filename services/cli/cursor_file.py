@@ -6,6 +6,8 @@ from pathlib import Path
 
 from services.shared.errors import RasidError
 
+MOST_DIGITS = 18  # of a position
+
 
 class CursorFile:
     """A file with one number; `FILE.lock` beside it says that somebody uses it."""
@@ -39,7 +41,7 @@ class CursorFile:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise RasidError(f"cannot read the cursor {self._path}: {error}") from error
-        if not text.isdigit():
+        if not text.isdigit() or len(text) > MOST_DIGITS:
             raise RasidError(f"{self._path} holds no position: {text[:40]!r}")
         return int(text)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -23,6 +24,8 @@ from services.storage.change_feed import Change, Reader
 #: Between two looks: a notification comes sooner, but may also be lost.
 LOOK_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+POSITION = re.compile("[0-9]{1,18}")
 
 Deliver = Callable[[Sequence[Change]], None]
 
@@ -90,7 +93,7 @@ def follow(
         if not name or Path(name).name != name:
             raise RasidError(f"--name {name!r} is no name: letters, digits, - and _")
         cursor_file = settings.state_dir / "cursors" / name
-    if start not in ("start", "now") and not start.isdigit():
+    if start not in ("start", "now") and not POSITION.fullmatch(start):
         raise RasidError(f"--from is start, now or a position, not {start!r}")
     cursor = CursorFile(cursor_file) if cursor_file else None
     stop = _stop_in_order()

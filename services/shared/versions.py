@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.shared import arabic
 from services.shared.contracts import VersionReason
@@ -18,6 +18,8 @@ SHORTER = 0.9
 #: A text that is still as short after this time is what the publisher made of the article.
 ACCEPTED_AFTER = timedelta(hours=24)
 ELLIPSES = ("…", "...")
+#: How far a date of this precision may be from the very time, time zones included.
+SPANS = {"day": timedelta(hours=38), "month": timedelta(days=32), "year": timedelta(days=367)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,25 @@ def worse(
     return Worse(f"a part of the stored text: {counts}", final=False)
 
 
-def poorer(new: Mapping[str, object], changed: Sequence[str]) -> Worse | None:
-    """Return why content of which only this changed is worse: it leaves out what is known."""
-    if any(new[name] for name in changed):
+def poorer(
+    old: Mapping[str, object], new: Mapping[str, object], changed: Sequence[str]
+) -> Worse | None:
+    """Return why content of which only this changed is worse: it leaves out what is known.
+
+    A date that is less precise, and may be the same, leaves out the rest of it.
+    """
+    if any(new[name] and not (name == "published_at" and _coarser(old, new)) for name in changed):
         return None
-    return Worse(f"says less: no {', '.join(changed)}", final=False)
+    return Worse(f"says less of {', '.join(changed)}", final=False)
+
+
+def _coarser(old: Mapping[str, object], new: Mapping[str, object]) -> bool:
+    before, after = old["published_at"], new["published_at"]
+    if not isinstance(before, datetime) or not isinstance(after, datetime):
+        return False
+    fine, coarse = str(old["published_at_precision"]), str(new["published_at_precision"])
+    span = SPANS.get(coarse)
+    return bool(span and span > SPANS.get(fine, timedelta(0)) and abs(after - before) <= span)
 
 
 def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:

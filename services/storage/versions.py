@@ -159,7 +159,7 @@ def _why_worse(
     if "text" in changed:
         found = versions.worse(old["text"], old["labels"], row["text"], row["labels"])
     else:
-        found = versions.poorer(row, changed)
+        found = versions.poorer(old, row, changed)
     if found is None:
         return None
     observed_at = row["fetched_at"]

@@ -164,7 +164,9 @@ def test_what_it_refuses(stack: Stack, tmp_path: Path) -> None:
     assert b"cursor 7 is ahead of the change feed, which ends at position 0" in refused("7", *file)
     assert b"holds no position: 'seven'" in refused("seven", *file)
     assert b"is no name" in refused("", "--name", "../x")
-    assert b"--from is start, now or a position" in refused("", "--from", "yesterday")
+    for where in ("yesterday", "²", "9" * 30):
+        assert b"--from is start, now or a position" in refused("", "--from", where)
+    assert b"holds no position" in refused("9" * 30, *file)
     cursor.unlink()
     assert rasid("follow", "--once", *file, "--from", "now", env=env).returncode == 0
     assert cursor.read_text() == "0\n"

@@ -378,6 +378,18 @@ class TestVersions:
         assert save(connection, fetched(LONG, 6)) == ["updated"]
         assert versions_of(connection)[-1] == (2, "publisher", ["authors", "published_at"])
 
+    def test_coarser_date(self, connection: Connection) -> None:
+        """The day alone does not take the place of the minute of that day; another day does."""
+        fine = {"published_at": at(12), "published_at_precision": "minute"}
+        save(connection, fetched(LONG, 1, **fine))
+
+        for number, (hour, outcome) in enumerate([(0, "worse"), (12, "unchanged"), (0, "worse")]):
+            precision = "minute" if hour else "day"
+            again = {"published_at": at(hour), "published_at_precision": precision}
+            assert save(connection, fetched(LONG, number + 2, **again)) == [outcome], number
+        other = {"published_at": at(0) + timedelta(days=3), "published_at_precision": "day"}
+        assert save(connection, fetched(LONG, 5, **other)) == ["updated"]
+
     def test_less_is_known_of_the_same_bytes(self, connection: Connection) -> None:
         """The very same page without the word of its feed changes nothing."""
         raw = page("bytes", requested_url="https://a/1", **day(1))

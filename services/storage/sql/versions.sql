@@ -1,6 +1,7 @@
 -- name: content
 -- What a new version is compared with; of an article that is locked.
-select title, text, authors, language, published_at, labels from rasid.articles where id = %(id)s;
+select title, text, authors, language, published_at, published_at_precision, labels
+from rasid.articles where id = %(id)s;
 
 -- name: seen_again
 -- As it is stored: what was fetched before this time is older.
