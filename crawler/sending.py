@@ -45,9 +45,19 @@ class Sender(HTTP11DownloadHandler):
         if not self._frontier.pace.is_held(host):
             work: Work = request.meta["work"]
             raise LeaseLost(host) if host == work.host else HostBlocked(host, again_s=VISIT_AGAIN_S)
+        # A busy process may come late to what was let pass.
+        self._count_delay(host)
+        try:
+            return await super().download_request(request)
+        finally:
+            # When the host saw it nobody knows, as connecting may have taken long: before it
+            # answered. And a host that is slow to answer gets its rest, too.
+            if self._frontier.pace.is_held(host):
+                self._count_delay(host)
+
+    def _count_delay(self, host: str) -> None:
+        """Have the host's delay begin now, here and for whoever works it next."""
         self._frontier.pace.asked(host)
         slot = self._crawler.engine.downloader.slots.get(host)
         if slot is not None:
-            # The delay counts from here: a busy process may come late to what was let pass.
             slot.lastseen = time.monotonic()
-        return await super().download_request(request)

@@ -2,7 +2,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import combinations
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -155,10 +155,7 @@ def test_the_delay_is_kept(settings: Settings) -> None:
 
     came = [request.at for request in site.requests]
     assert len(came) == len(PAGES) + 4
-    # They are sent on time; on a busy machine one may be seen late, which adds up to nothing.
-    seen_late_s = 0.15
-    for (i, earlier), (j, later) in combinations(enumerate(came), 2):
-        assert later - earlier > (j - i) * delay_s - seen_late_s
+    assert min(later - earlier for earlier, later in pairwise(came)) >= delay_s
 
 
 def test_nothing_is_lost_by_a_kill(settings: Settings) -> None:

@@ -86,8 +86,7 @@ def test_a_host_keeps_its_delay_when_crawlers_change(settings: Settings) -> None
                     assert exit_code_after(second, signal.SIGTERM) == 0
                     assert third.poll(60)
 
-    # The server's clock stands behind the network's and its own threads' delays.
-    assert site.closest() >= 0.7 - 0.05
+    assert site.closest() >= 0.7
     assert set(paths) <= set(site.asked)
     assert sum(site.asked.count(path) - 1 for path in paths) <= 2, "those under way at the kill"
 
@@ -101,7 +100,7 @@ def test_a_crawl_delay_is_kept(settings: Settings) -> None:
         crawl_once(settings, [paper(site)])
 
     assert site.asked.count("/robots.txt") == 1
-    assert site.closest() >= 0.6 - 0.05
+    assert site.closest() >= 0.6
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -186,7 +185,7 @@ def test_a_redirect_obeys_the_other_host(settings: Settings) -> None:
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap(paths))
         crawl_once(settings, [paper(site, delay_s=0.3)])
 
-    assert site.closest("localhost") >= 0.3 - 0.05
+    assert site.closest("localhost") >= 0.3
     assert {path for path in site.asked if "there" in path} == {"/there-0", "/there-1", "/there-2"}
     assert state(settings, site.url + "/here-0") == ("fetched", None)
     assert state(settings, site.url + "/here-3") == ("refused", "robots_denied")

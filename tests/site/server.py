@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import pairwise
@@ -23,8 +23,6 @@ from tests.site import documents
 from tests.site.certificate import self_signed
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
-#: How often the server looks whether it is late.
-TICK_S = 0.005
 
 
 class Answer(NamedTuple):
@@ -46,13 +44,9 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """One request as the server saw it; `at` is time.monotonic() when it was read.
-
-    `late_s` is for how long it may have lain there, because the server had no processor.
-    """
+    """One request as the server saw it; `at` is time.monotonic() when it was read."""
 
     at: float
-    late_s: float
     host: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
@@ -87,15 +81,12 @@ class Site:
         return sum(request.path == path for request in self.requests)
 
     def closest(self, host: str | None = None) -> float:
-        """Return the shortest time between two requests to one host (or this one), in seconds.
-
-        It is what the crawler answers for: how late the server saw the earlier one is added.
-        """
+        """Return the shortest time between two requests to one host (or this one), in seconds."""
         came: dict[str, list[Request]] = defaultdict(list)
         for request in self.requests:
             came[request.host].append(request)
         return min(
-            later.at - earlier.at + earlier.late_s
+            later.at - earlier.at
             for name, requests in came.items()
             for earlier, later in pairwise(requests)
             if host in (None, name)
@@ -116,9 +107,8 @@ class Site:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, site: Site, clock: "_Clock", open_ones: "set[_Connection]") -> None:
+    def __init__(self, site: Site, open_ones: "set[_Connection]") -> None:
         self._site = site
-        self._clock = clock
         self._open = open_ones
         self._read = b""
         self._answering: asyncio.Task[None] | None = None
@@ -150,11 +140,9 @@ class _Connection(asyncio.Protocol):
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in lines)
         }
-        now = time.monotonic()
         answer = self._site.answer(
             Request(
-                at=now,
-                late_s=self._clock.late_s(now),
+                at=time.monotonic(),
                 host=headers.get("host", "").partition(":")[0],
                 path=first.split(" ")[1],
                 headers=headers,
@@ -193,19 +181,6 @@ class _Connection(asyncio.Protocol):
         claimed = answer.headers.get("Content-Length", str(len(answer.body)))
         if answer.is_last or not answer.status or claimed != str(len(answer.body)):
             self._transport.close()
-
-
-class _Clock:
-    """Knows for how long the server had no processor."""
-
-    def __init__(self) -> None:
-        self.tick()
-
-    def tick(self) -> None:
-        self._ticked = time.monotonic()
-
-    def late_s(self, now: float) -> float:
-        return max(now - self._ticked - TICK_S, 0.0)
 
 
 def _listen(hosts: int) -> tuple[list[socket.socket], list[str]]:
@@ -255,17 +230,12 @@ async def _serve(
     site: Site, sockets: list[socket.socket], context: ssl.SSLContext | None, end: asyncio.Event
 ) -> None:
     loop = asyncio.get_running_loop()
-    clock, open_ones = _Clock(), set[_Connection]()
+    open_ones = set[_Connection]()
     servers = [
-        await loop.create_server(
-            lambda: _Connection(site, clock, open_ones), sock=listening, ssl=context
-        )
+        await loop.create_server(lambda: _Connection(site, open_ones), sock=listening, ssl=context)
         for listening in sockets
     ]
-    while not end.is_set():
-        clock.tick()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(end.wait(), TICK_S)
+    await end.wait()
     for server in servers:
         server.close()
     for connection in list(open_ones):
