@@ -22,7 +22,7 @@ from services.shared.observability import get_logger
 from services.storage import Connection, links, sources
 
 #: A batch is published when it has so many pages, or is so old.
-BATCH_PAGES = 10
+BATCH_PAGES = 50
 BATCH_S = 0.2
 #: An index may list indexes, those sitemaps; what goes on for ever is no sitemap.
 MOST_DEPTH = 2

@@ -25,8 +25,6 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         # --- Every try and every redirect is the frontier's to count, and outlives the process.
         "RETRY_ENABLED": False,
         "DUPEFILTER_CLASS": "scrapy.dupefilters.BaseDupeFilter",
-        # Silently drops longer requests, and Arabic addresses are long once they are escaped.
-        "URLLENGTH_LIMIT": 0,
         "REDIRECT_MAX_TIMES": 10,
         # News pages reload themselves with it.
         "METAREFRESH_ENABLED": False,
@@ -40,17 +38,27 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         "DOWNLOAD_MAXSIZE": settings.max_body_bytes,
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_TIMEOUT": settings.fetch_timeout_s,
-        # No source learns what another one set.
+        # No source learns what another one set, or where we come from.
         "COOKIES_ENABLED": False,
-        "REFERRER_POLICY": "no-referrer",
+        "REFERER_ENABLED": False,
         "DEFAULT_REQUEST_HEADERS": {
             "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             "Accept-Language": "ar,en;q=0.8,*;q=0.5",
         },
         # Name look-ups run in this pool.
         "REACTOR_THREADPOOL_MAXSIZE": 20,
+        # --- Speed: what would look at each request and find nothing to do.
+        "STATS_CLASS": "scrapy.statscollectors.DummyStatsCollector",
+        "DOWNLOADER_STATS": False,
+        "SPIDER_MIDDLEWARES": {
+            "scrapy.spidermiddlewares.depth.DepthMiddleware": None,
+            # And would silently drop long ones: Arabic addresses are long once they are escaped.
+            "scrapy.spidermiddlewares.urllength.UrlLengthMiddleware": None,
+        },
         # --- Our parts.
         "DOWNLOADER_MIDDLEWARES": {
+            "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
+            "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
             # Before robots.txt, whose own request needs the host's delay as well.
             "crawler.middlewares.Politeness": 50,
             # Scrapy's forgets what it read, and takes a server's failure for consent.

@@ -179,13 +179,16 @@ def test_a_redirect_obeys_the_other_host(settings: Settings) -> None:
         other = site.url.replace("127.0.0.1", "localhost")
         paths = [f"/here-{number}" for number in range(4)]
         for number, path in enumerate(paths):
-            site.answers[path] = trouble.redirect(f"{other}/there-{number}")
+            site.answers[path] = server.Answer(
+                302, {"Location": f"{other}/there-{number}", "Set-Cookie": "who=me"}
+            )
             site.answers[f"/there-{number}"] = PAGE
         site.answers["/robots.txt"] = (200, {}, documents.robots("/there-3"))
         site.answers["/sitemap.xml"] = (200, {}, site.sitemap(paths))
         crawl_once(settings, [paper(site, delay_s=0.3)])
 
     assert site.closest("localhost") >= 0.3
+    assert not any({"cookie", "referer"} & request.headers.keys() for request in site.requests)
     assert {path for path in site.asked if "there" in path} == {"/there-0", "/there-1", "/there-2"}
     assert state(settings, site.url + "/here-0") == ("fetched", None)
     assert state(settings, site.url + "/here-3") == ("refused", "robots_denied")
