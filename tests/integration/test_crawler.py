@@ -366,6 +366,37 @@ def test_a_sitemap_that_cannot_be_read(settings: Settings) -> None:
     assert summary.pages_published == 7  # those its other feed lists
 
 
+def test_every_format_is_read(settings: Settings) -> None:
+    """Feeds of all formats, sitemaps of all kinds: what each lists is fetched."""
+    now = datetime.now(UTC)
+    formats = {
+        "rss": (documents.rss, "feed"),
+        "rdf": (documents.rdf, "feed"),
+        "atom": (documents.atom, "feed"),
+        "json": (documents.json_feed, "feed"),
+        "sitemap": (documents.sitemap, "sitemap"),
+        "news": (documents.news_sitemap, "sitemap"),
+    }
+    with server.serve() as site:
+        feeds = []
+        for name, (make, kind) in formats.items():
+            entry = documents.Entry(url=f"{site.url}/in/{name}", title=name, at=now)
+            site.answers |= {f"/{name}": (200, {}, make([entry])), f"/in/{name}": trouble.page()}
+            feeds.append(Feed.model_validate({"url": f"{site.url}/{name}", "kind": kind}))
+        packed = documents.gzipped(site.sitemap(["/in/packed"]))
+        site.answers |= {
+            "/index": (200, {}, documents.index([f"{site.url}/packed.xml.gz"])),
+            "/packed.xml.gz": (200, {"Content-Type": "application/gzip"}, packed),
+            "/in/packed": trouble.page(),
+        }
+        feeds.append(Feed(url=f"{site.url}/index", kind="sitemap"))
+        summary = crawl_once(settings, [source(site.url, *feeds)])
+
+        asked = sorted(path for path in site.asked if path.startswith("/in/"))
+        assert asked == sorted(f"/in/{name}" for name in [*formats, "packed"])
+    assert summary.problems == {}
+
+
 def test_an_endless_index_has_an_end(settings: Settings) -> None:
     """An index that leads to ever new indexes is left at some depth, and that is counted."""
     with server.serve() as bad:
@@ -405,11 +436,10 @@ def test_a_section_page_is_a_feed(settings: Settings) -> None:
             "council-opens-a-new-library",
             "wheat-prices-rise-again",
         ]
-        items = "".join(
-            f"<li><h3><a href='/2026/11/{name}'>{name.replace('-', ' ')}</a></h3></li>"
-            for name in names
+        items = (
+            documents.Entry(url=f"/2026/11/{name}", title=name.replace("-", " ")) for name in names
         )
-        body = f"<html><nav><a href='/sport'>Sport</a></nav><ul>{items}</ul></html>".encode()
+        body = documents.section(items, menu=["/sport"])
         bad.answers["/news"] = (200, {}, body)
         bad.answers |= {f"/2026/11/{name}": (200, {}, b"<html><p>good") for name in names}
         feed = Feed(url=f"{bad.url}/news", kind="section")

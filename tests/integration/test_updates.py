@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,48 @@ def test_an_article_that_is_gone_ends(settings: Settings, how: str) -> None:
     seen, believed = ("fetched", None, reason), ("failed", reason, reason)
     assert ends == ([believed] * 3 if how == "410" else [seen, believed, believed])
     assert site.asked.count("/a/good") == (2 if how == "410" else 3)
+
+
+@pytest.mark.parametrize(
+    ("server_is", "seen"),
+    [
+        (trouble.honest, "unchanged"),
+        (trouble.never_changed, "unchanged"),
+        (trouble.always_changed, "fetched"),
+    ],
+)
+def test_a_page_is_asked_for_as_it_came(
+    settings: Settings, server_is: Callable[[server.Answer], server.Given], seen: str
+) -> None:
+    """Its ETag goes back verbatim; a server that has a new one each time gives the page again."""
+    with server.serve() as site:
+        site.answers["/page"] = server_is(trouble.page())
+        site.answers["/rss"] = server.Answer(200, {}, documents.rss([f"{site.url}/page"]))
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        crawl_once(settings, [paper])
+        execute(settings, b"update rasid.links set refetch_at = now()")
+        crawl_once(settings, [paper])
+        first, again = (request for request in site.requests if request.path == "/page")
+
+    assert "if-none-match" not in first.headers
+    assert again.headers["if-none-match"].startswith('"')
+    ends = execute(settings, b"select state, refetch_outcome from rasid.links")
+    assert ends == [("fetched", seen)]
+
+
+def test_what_passes_is_tried_again(settings: Settings) -> None:
+    """A server's failure is not the end: the link is due, and fetched when its time comes."""
+    with server.serve() as site:
+        site.answers["/page"] = trouble.changing(server.Answer(500), trouble.page())
+        site.answers["/rss"] = server.Answer(200, {}, documents.rss([f"{site.url}/page"]))
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        look = b"select state, reason, next_fetch_at > now() from rasid.links"
+        crawl_once(settings, [paper])
+        assert execute(settings, look) == [("due", "http_500", True)]
+        execute(settings, b"update rasid.links set next_fetch_at = now()")
+        crawl_once(settings, [paper])
+
+    assert execute(settings, look)[0][:2] == ("fetched", None)
 
 
 def test_new_links_come_before_old_pages(settings: Settings) -> None:

@@ -3,8 +3,6 @@
 import gzip
 import itertools
 from collections.abc import Callable
-from datetime import datetime
-from email.utils import format_datetime
 
 from tests.site.server import Answer, Given, Request
 
@@ -19,10 +17,8 @@ def redirect(to: str, status: int = 302) -> Answer:
     return Answer(status, {"Location": to})
 
 
-def busy(retry_after: str | datetime | None = None, status: int = 429) -> Answer:
-    """Return an answer that asks for fewer requests: for seconds, until a time, or without end."""
-    if isinstance(retry_after, datetime):
-        retry_after = format_datetime(retry_after, usegmt=True)
+def busy(retry_after: str | None = None, status: int = 429) -> Answer:
+    """Return an answer that asks for fewer requests: for seconds, until a date, or as we like."""
     return Answer(status, {} if retry_after is None else {"Retry-After": retry_after})
 
 
