@@ -116,8 +116,7 @@ def link(
                 places += [(int(str(quotation_id)), place) for place in stands]
         if places:
             connection.execute(SQL.add_places, _place_columns(places))
-            touched = {quotation for quotation, _ in places} | {int(str(row[0])) for row in rows}
-            connection.execute(SQL.delete_repeated, {"ids": sorted(touched)})
+            connection.execute(SQL.delete_repeated, {"ids": _maybe_repeated(rows, places)})
 
 
 def roll(connection: Connection) -> None:
@@ -164,6 +163,22 @@ def _columns(hashes: Mapping[int, Sequence[int]]) -> dict[str, object]:
     pairs = [(value, article_id) for article_id in sorted(hashes) for value in hashes[article_id]]
     values, article_ids = zip(*pairs, strict=True)
     return {"hashes": list(values), "article_ids": list(article_ids)}
+
+
+def _maybe_repeated(
+    standing: Iterable[Sequence[object]], places: Sequence[tuple[int, Place]]
+) -> list[int]:
+    """Return the quotations with new places, and the younger ones beside these."""
+    touched = {quotation for quotation, _ in places}
+    articles = {place.article_id for _, place in places}
+    return sorted(
+        touched
+        | {
+            int(str(quotation))
+            for quotation, article_id, *_ in standing
+            if article_id in articles and int(str(quotation)) > min(touched)
+        }
+    )
 
 
 def _place(
