@@ -8,6 +8,7 @@ from crawler.store import Store
 from crawler.summary import Progress, Reporter
 from services.queue import Queue
 from services.shared.errors import RasidError
+from services.shared.frontier import Job
 from services.shared.settings import Settings
 from services.shared.sources import Source
 
@@ -22,6 +23,10 @@ class Context:
     store: Store
     queue: Queue
     reporter: Reporter
+    #: The crawl ends when this is done.
+    job: Job | None = None
+    #: Whether what is due without a job is done too.
+    with_live: bool = True
     #: Set while pages may be fetched; cleared while the queue is full or away.
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     #: Set once the crawl is to end: nothing is tried again from then on.
@@ -31,7 +36,12 @@ class Context:
 
 
 def make_context(
-    settings: Settings, sources: Sequence[Source], *, once: bool, progress: Progress
+    settings: Settings,
+    sources: Sequence[Source],
+    *,
+    once: bool,
+    progress: Progress,
+    job: Job | None = None,
 ) -> Context:
     """Return a context; nothing is opened yet.
 
@@ -49,6 +59,7 @@ def make_context(
         queue=Queue(settings),
         reporter=Reporter(progress),
         closing=closing,
+        job=job,
     )
     context.gate.set()
     return context

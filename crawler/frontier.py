@@ -7,11 +7,9 @@ what it did not ask for.
 
 import asyncio
 import time
-import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from crawler.context import Context
 from crawler.items import Work
@@ -21,18 +19,15 @@ from crawler.politeness import (
     HOST_BLOCK_S,
     HOST_LONGEST_BLOCK_S,
     HOST_SHORTEST_BLOCK_S,
-    LINK_TRIES,
     VISIT_AGAIN_S,
     VISIT_EVERY_S,
     VISIT_TRIES,
 )
+from crawler.taking import Taken, Taker
 from services.shared.frontier import DueFeed, DueLink, FeedKind
 from services.shared.observability import get_logger
-from services.storage import Connection, hosts, links, sources
+from services.storage import Connection, hosts, jobs, links, sources
 
-TAKEN_PER_HOST = 20
-#: Few, as new links that come meanwhile wait for them.
-TAKEN_AGAIN = 4
 #: Pages that are fetched wait to be published; with so many under way no more are handed out.
 MOST_IN_FLIGHT = 500
 #: Between two looks into the store: while there is work, and while there is none.
@@ -41,19 +36,6 @@ IDLE_S = 1.0
 
 log = get_logger()
 Key = tuple[type, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
-    """What one look into the store found."""
-
-    kept: set[str]
-    new: list[hosts.Leased]
-    idle: set[str]
-    work: list[Work]
-    told: list[hosts.Asked]
-    #: Hosts with work that another crawler holds.
-    others: int
 
 
 class Frontier:
@@ -65,13 +47,14 @@ class Frontier:
         self._gate = context.gate
         self._once = context.once
         self._lease_s = context.settings.crawl_lease_s
-        self._most_hosts = context.settings.crawl_hosts
-        self._sources = list(context.sources.values())
+        #: Those without feeds are in no file: they have a policy only.
+        self._sources = [source for source in context.sources.values() if source.feeds]
         self._names = list(context.sources)
+        self._told = context.reporter.summary
         self._policies = {name: source.crawl for name, source in context.sources.items()}
-        self._kinds = kinds
         self.pace = Pace()
-        self._crawler = uuid.uuid4().hex
+        self._taker = Taker(context, kinds=kinds, pace=self.pace)
+        self._crawler = self._taker.crawler
         self._queues: dict[str, deque[Work]] = {}
         self._rounds: deque[str] = deque()
         self._in_flight: dict[Key, str] = {}
@@ -140,11 +123,16 @@ class Frontier:
         busy = set(self._in_flight.values()).union(*self._visits.values())
         self._leaving = set(hungry) - busy
         began = time.monotonic()
-        taken = await self._store.run(lambda tx: self._take(tx, held, hungry, busy))
+        taken = await self._store.run(lambda tx: self._taker.take(tx, held, hungry, busy))
         self._looked_at = time.monotonic()
         self._hold(taken, held, began + self._lease_s)
         self._leaving = set()
         await self._keep(taken.work)
+        if taken.progress is not None:
+            self._told.job = taken.progress
+            self._told.job_before = self._told.job_before or taken.progress
+            if taken.progress.is_done:
+                return False
         if taken.work or busy or any(self._queues.values()):
             # Whoever holds a host may be killed meanwhile: its lease is waited for.
             self._others_until = time.monotonic() + self._lease_s
@@ -160,40 +148,7 @@ class Frontier:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), seconds)
 
-    def _take(self, tx: Connection, held: list[str], hungry: list[str], busy: set[str]) -> _Taken:
-        """Renew leases, take free hosts and due work, give idle hosts back; in one transaction."""
-        kept = hosts.renew(tx, self._crawler, held, lease_s=self._lease_s)
-        told = self.pace.to_tell()
-        hosts.asked(tx, self._crawler, told)
-        leased = hosts.take(
-            tx,
-            self._crawler,
-            self._names,
-            self._kinds,
-            count=self._most_hosts - len(kept),
-            lease_s=self._lease_s,
-        )
-        new = [host.name for host in leased]
-        if links.free_abandoned(tx, new, max_attempts=LINK_TRIES):
-            log.info("links of a crawler that is gone are due again", hosts=len(new))
-        ask = [*new, *(host for host in hungry if host in kept)]
-        feeds = sources.take_due(tx, ask, self._names, self._kinds, lease_s=self._lease_s)
-        due = links.take_due(tx, ask, self._names, per_host=TAKEN_PER_HOST)
-        work: list[Work] = [*feeds, *due]
-        # What changed comes after what is new.
-        calm = set(ask).difference(piece.host for piece in work)
-        work += links.take_again(
-            tx, sorted(calm), self._names, per_host=TAKEN_AGAIN, lease_s=self._lease_s
-        )
-        used = {piece.host for piece in work} | busy
-        idle = {host for host in ask if host not in used}
-        hosts.give_back(tx, self._crawler, sorted(idle))
-        others = 0
-        if self._once and not work:
-            others = hosts.left_over(tx, self._crawler, self._names, self._kinds)
-        return _Taken(kept=kept, new=leased, idle=idle, work=work, told=told, others=others)
-
-    def _hold(self, taken: _Taken, held: Sequence[str], until: float) -> None:
+    def _hold(self, taken: Taken, held: Sequence[str], until: float) -> None:
         """Take note of which hosts are ours; what was queued of others is theirs."""
         self.pace.told(taken.told)
         for leased in taken.new:
@@ -323,5 +278,7 @@ def _key(work: Work) -> Key:
 
 
 def _give_back(tx: Connection, works: Sequence[Work] | deque[Work], *, again_s: float = 0) -> None:
-    sources.give_back(tx, [w.id for w in works if isinstance(w, DueFeed)], again_s=again_s)
+    feeds = [work for work in works if isinstance(work, DueFeed)]
+    sources.give_back(tx, [f.id for f in feeds if f.job_id is None], again_s=again_s)
+    jobs.give_back(tx, [f.id for f in feeds if f.job_id is not None], again_s=again_s)
     links.give_back(tx, [w.id for w in works if isinstance(w, DueLink)], again_s=again_s)

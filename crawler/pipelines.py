@@ -9,17 +9,20 @@ from typing import Self
 
 from scrapy.crawler import Crawler
 
-from crawler import refetching
+from crawler import refetching, walking
 from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
 from crawler.outcomes import UNKNOWN, failed_feed, failed_link
 from crawler.polling import is_untrue, scheduled
+from crawler.robots import origin
 from crawler.store import pause
+from crawler.walking import Window
+from services.shared.contracts import Lane, RawPage
 from services.shared.errors import TransientError
 from services.shared.frontier import DueLink, Problem
 from services.shared.observability import get_logger
-from services.storage import Connection, links, sources
+from services.storage import Connection, jobs, links, robots, sources
 
 #: A batch is published when it has so many pages, or is so old.
 BATCH_PAGES = 50
@@ -66,6 +69,8 @@ class _Step:
                 else failed_link(work, UNKNOWN, now)
             )
             await self._context.store.run(lambda tx: links.end(tx, [outcome]))
+        elif work.job_id is not None:
+            await self._context.store.run(lambda tx: jobs.walked(tx, work, failed=True))
         else:
             poll = failed_feed(work, UNKNOWN, now)
             await self._context.store.run(lambda tx: sources.polled(tx, poll))
@@ -76,7 +81,9 @@ class StoreLinks(_Step):
 
     async def process_item(self, item: Item) -> Item:
         """Store the item, if it is not a page."""
-        if isinstance(item, FeedPolled):
+        if isinstance(item, FeedPolled) and item.work.job_id is not None:
+            await self._finish(item.work, self._walked(item))
+        elif isinstance(item, FeedPolled):
             await self._finish(item.work, self._polled(item))
         elif isinstance(item, LinkEnded):
             await self._finish(item.work, self._ended(item))
@@ -127,6 +134,30 @@ class StoreLinks(_Step):
         if item.poll.failed:
             summary.feed_failures[item.poll.outcome] += 1
             log.warning("feed failed", url=feed.url, outcome=item.poll.outcome)
+
+    async def _walked(self, item: FeedPolled) -> None:
+        feed, listing = item.work, item.listing
+        window = Window(feed.since, feed.until)
+        again_at = walking.again_at(feed, datetime.now(UTC)) if item.poll.failed else None
+        # Of the usual places most are not there.
+        is_final = (item.poll.status or 0) in (404, 410)
+
+        def step(tx: Connection) -> None:
+            if again_at and not is_final:
+                jobs.walk_later(tx, feed, again_at)
+                return
+            job_id = feed.job_id or 0
+            if feed.depth < MOST_DEPTH:
+                jobs.add_children(tx, job_id, feed.id, window.sitemaps(listing.children))
+            if feed.depth == 0:
+                kept = robots.find(tx, origin(feed.url))
+                named = walking.named_by(kept.body if kept else None)
+                jobs.add_roots(tx, job_id, feed.source, named, kind="sitemap")
+            jobs.walked(tx, feed, window.links(listing.links), failed=item.poll.failed)
+
+        await self._context.store.run(step)
+        if item.poll.failed:
+            log.warning("sitemap failed", url=feed.url, outcome=item.poll.outcome)
 
     async def _not_asked(self, item: NotAsked) -> None:
         if not item.is_lost:
@@ -206,8 +237,7 @@ class Publish(_Step):
         tried = 0
         while True:
             try:
-                pages = [item.page for item in items]
-                await asyncio.to_thread(self._context.queue.publish, pages, "live")
+                await asyncio.to_thread(self._publish_by_lane, items)
                 break
             except TransientError as error:
                 if self._context.closing.is_set():
@@ -217,3 +247,11 @@ class Publish(_Step):
             await pause(self._context.closing, tried)
         outcomes = [item.outcome for item in items]
         await self._context.store.run(lambda tx: links.end(tx, outcomes))
+
+    def _publish_by_lane(self, items: list[PageFetched]) -> None:
+        lanes: dict[Lane, list[RawPage]] = {"live": [], "bulk": []}
+        for item in items:
+            lanes["live" if item.work.job_id is None else "bulk"].append(item.page)
+        for lane, pages in lanes.items():
+            if pages:
+                self._context.queue.publish(pages, lane)

@@ -31,11 +31,11 @@ def link_again_at(attempts_count: int, now: datetime) -> datetime | None:
     """Return when a link is asked again after its n-th failure, or None to give it up."""
     if attempts_count >= LINK_TRIES:
         return None
-    return now + timedelta(seconds=_scattered(LINK_FIRST_RETRY_S * 4 ** (attempts_count - 1)))
+    return now + timedelta(seconds=scattered(LINK_FIRST_RETRY_S * 4 ** (attempts_count - 1)))
 
 
-def _scattered(seconds: float) -> float:
-    # So that what began together does not return together.
+def scattered(seconds: float) -> float:
+    """Return a time near this, so that what began together does not return together."""
     return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
 
 

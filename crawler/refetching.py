@@ -57,7 +57,7 @@ def is_home(final_url: str, asked_url: str, home_page: str) -> bool:
     """Return whether a redirect led from a page to a site's front, as it does where one is gone."""
     if final_url == asked_url or _depth(asked_url) == 0:
         return False
-    return _depth(final_url) == 0 or urls.key(final_url) == urls.key(home_page)
+    return _depth(final_url) == 0 or urls.key(final_url) == urls.key(home_page or asked_url)
 
 
 def _depth(url: str) -> int:

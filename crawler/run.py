@@ -14,6 +14,7 @@ from crawler.spiders.base import FrontierSpider
 from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
 from services.shared.errors import RasidError, TransientError
+from services.shared.frontier import Job
 from services.shared.observability import get_logger, sign_of_life
 from services.shared.settings import Settings
 from services.shared.sources import Source
@@ -25,7 +26,7 @@ def _silent(_: str) -> None:
     pass
 
 
-def run(  # noqa: PLR0913 - four are by keyword only
+def run(  # noqa: PLR0913 - all but two are by keyword only
     settings: Settings,
     sources: Sequence[Source],
     *,
@@ -33,20 +34,26 @@ def run(  # noqa: PLR0913 - four are by keyword only
     only: str | None = None,
     progress: Callable[[str], None] = _silent,
     spider: type[FrontierSpider] = SourceSpider,
+    job: Job | None = None,
+    with_live: bool = True,
 ) -> Summary:
     """Crawl the enabled sources, or the one named `only`, enabled or not.
 
-    With `once`, poll every feed now and return when no feed and no link is due any more; else go
-    on until SIGTERM or SIGINT. Either way what is in flight is finished first, and what was taken
-    from the frontier but not asked for is given back. Twisted's reactor runs once in a process,
-    so this does, too. `progress` is told how it goes, in a line at most once a second.
+    With `once`, poll every feed now and return when no feed and no link is due any more; with a
+    `job`, when that is done; else go on until SIGTERM or SIGINT. `with_live` says whether what else
+    is due of the job's sources is done too. Either way what is in flight is finished first, and
+    what was taken from the frontier but not asked for is given back. Twisted's reactor runs once in
+    a process, so this does, too. `progress` is told how it goes, in a line at most once a second.
 
     Raises:
         RasidError: there is nothing to crawl, or the database is not fit for it.
     """
-    if not once and only is None and not any(source.enabled for source in sources):
-        return _idle(settings)
-    context = make_context(settings, chosen(sources, only), once=once, progress=progress)
+    if job is None:
+        if not once and only is None and not any(source.enabled for source in sources):
+            return _idle(settings)
+        sources = chosen(sources, only)
+    context = make_context(settings, sources, once=once, progress=progress, job=job)
+    context.with_live = with_live
     # One line a request and item is too much for a log that people read.
     for name in ("scrapy", "twisted", "protego"):
         logging.getLogger(name).setLevel(logging.WARNING)

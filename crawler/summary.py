@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.shared.frontier import JobProgress
+
 
 @dataclass(kw_only=True)
 class Summary:
@@ -28,12 +30,16 @@ class Summary:
     problems: Counter[str] = field(default_factory=Counter)
     #: Why the crawl waits now, in words; None while it works.
     waiting: str | None = None
+    #: How far the job is that the crawl is for, and how far it was when the crawl began.
+    job: JobProgress | None = None
+    job_before: JobProgress | None = None
     started_at: float = field(default_factory=time.monotonic, repr=False)
     duration_s: float = 0.0
 
     def __str__(self) -> str:
         """Return one line for people."""
         parts = [
+            *([self._job_told(self.job)] if self.job else []),
             f"{self.feeds_polled} feeds polled ({self.feeds_unchanged} unchanged)",
             f"{self.links_new} new links of {self.links_listed} listed",
             f"{self.pages_published} pages published",
@@ -46,6 +52,28 @@ class Summary:
         if self.waiting:
             parts.append(f"waiting: {self.waiting}")
         return "; ".join(parts)
+
+    def _job_told(self, job: JobProgress) -> str:
+        told = f"{job.links_count:,} links found, {job.fetched_count:,} fetched"
+        told += f", {job.left_count:,} left"
+        if job.sitemaps_left:
+            told += f", {job.sitemaps_left:,} sitemaps to read"
+        before = self.job_before or job
+        ended = job.links_count - job.left_count - before.links_count + before.left_count
+        if ended > 0 and job.left_count:
+            seconds = job.left_count * (time.monotonic() - self.started_at) / ended
+            told += f", about {_span(seconds)} to go"
+        if job.blocked_until:
+            told += f"; a host wants no requests until {job.blocked_until:%H:%M} UTC"
+        return told
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:  # noqa: PLR2004
+        return f"{round(seconds)} s"
+    hours = round(minutes / 60)
+    return f"{minutes} min" if hours < 2 else f"{hours} h"  # noqa: PLR2004
 
 
 def _told(what: str, counts: Counter[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Due feeds and links go in; requests come out, and for each answer one item."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
@@ -78,7 +78,7 @@ class FrontierSpider(Spider):
         if (
             work.is_refetch
             if isinstance(work, DueLink)
-            else not wants_full(work, datetime.now(UTC))
+            else work.job_id is None and not wants_full(work, datetime.now(UTC))
         ):
             headers |= _validators(work)
             meta["handle_httpstatus_list"] = [304]
@@ -132,7 +132,7 @@ class FrontierSpider(Spider):
         link: DueLink = response.meta["work"]
         self.frontier.answered(link)
         source = self.context.sources[link.source]
-        now, hours = datetime.now(UTC), source.crawl.refetch_hours
+        now, hours = datetime.now(UTC), _refetch_hours(link, source)
         if response.status == NOT_MODIFIED:
             yield LinkEnded(work=link, outcome=refetching.unchanged(link, hours, now))
             return
@@ -147,7 +147,7 @@ class FrontierSpider(Spider):
             fetched_at=now,
             status=response.status,
             headers=_kept(response),
-            source=link.source,
+            source=link.source or None,
             time_zone=source.time_zone,
             rules=source.rules.by_name(),
             feed_url=link.feed_url,
@@ -193,7 +193,7 @@ class FrontierSpider(Spider):
         now = datetime.now(UTC)
         if not link.is_refetch:
             return failed_link(link, failure, now)
-        hours = self.context.sources[link.source].crawl.refetch_hours
+        hours = _refetch_hours(link, self.context.sources[link.source])
         return refetching.failed(link, failure, hours, now)
 
 
@@ -201,6 +201,11 @@ def _validators(work: Work) -> dict[str, str]:
     """Return what the server gave to ask with whether anything changed, verbatim."""
     headers = {"If-None-Match": work.etag} if work.etag else {}
     return headers | ({"If-Modified-Since": work.last_modified} if work.last_modified else {})
+
+
+def _refetch_hours(link: DueLink, source: Source) -> Sequence[float]:
+    # What a job asks for without a date is no young article.
+    return () if link.job_id and not link.published_at else source.crawl.refetch_hours
 
 
 def _zone(source: Source) -> tzinfo | None:

@@ -22,6 +22,8 @@ MODULES = {
     "reconcile": "run",
     "migrate": "run",
     "crawl": "run",
+    "backfill": "bulk",
+    "fetch": "bulk",
     "import": "run",
     "demo": "run",
     "test": "run",

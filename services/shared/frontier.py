@@ -134,11 +134,16 @@ class DueFeed:
     ttl_s: float | None = None
     every_s: float | None = None
     distrusted_until: datetime | None = None
+    #: Set where it is read for a backfill: the links of which days are wanted, or only counted.
+    job_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    is_dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueLink:
-    """A link to be fetched now; `attempts_count` includes this time.
+    """A link to be fetched now; `attempts_count` includes this time. `source` may be empty.
 
     `etag` and `last_modified` are as the server wrote them.
     """
@@ -157,6 +162,8 @@ class DueLink:
     is_refetch: bool = False
     refetches_count: int = 0
     refetch_outcome: str | None = None
+    #: Set where a job asks for it: its page is no news.
+    job_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,3 +218,47 @@ class LinkOutcome:
     is_refetch: bool = False
     refetch_outcome: str | None = None
     refetch_at: datetime | None = None
+
+
+JobKind = Literal[
+    "backfill",  # what a source's sitemaps and archives list, of some days
+    "fetch",  # a list of addresses
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work that somebody asked for; `position` is how many lines of its list are links."""
+
+    id: int
+    kind: JobKind
+    input: str
+    source: str | None
+    since: datetime | None
+    until: datetime | None
+    is_dry_run: bool
+    position: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobProgress:
+    """How far a job is. `listed_count` has repeated entries too, and links known before."""
+
+    sitemaps_count: int
+    sitemaps_failed_count: int
+    sitemaps_left: int
+    listed_count: int
+    undated_count: int
+    new_count: int
+    invalid_count: int
+    links_count: int
+    fetched_count: int
+    left_count: int
+    #: A host of it wants no requests until then.
+    blocked_until: datetime | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether nothing is left of what is known to belong to it."""
+        return not self.sitemaps_left and not self.left_count

@@ -26,6 +26,11 @@ def save(tx: Connection, sources: Sequence[Source]) -> None:
         tx.execute(SQL.disable_other_feeds, {"source": source.name, "urls": listed})
 
 
+def names(tx: Connection) -> list[str]:
+    """Return the names of all sources that ever were."""
+    return [str(name) for (name,) in tx.execute(SQL.names).fetchall()]
+
+
 def make_due(tx: Connection, names: Sequence[str]) -> None:
     """Have every feed of these sources polled now."""
     tx.execute(SQL.make_due, {"sources": list(names)})

@@ -14,12 +14,23 @@ with free as (
         and (
             exists (
                 select from rasid.links l
-                where l.host = h.name and l.state = 'due' and l.next_fetch_at <= now()
-                    and l.source = any(%(sources)s)
+                where l.host = h.name and l.state = 'due' and l.job_id is null
+                    and l.next_fetch_at <= now() and l.source = any(%(sources)s)
             )
             or exists (
                 select from rasid.links l
-                where l.host = h.name and l.state = 'fetching' and l.source = any(%(sources)s)
+                where l.host = h.name and l.state = 'due' and l.job_id is not null
+                    and l.next_fetch_at <= now() and coalesce(l.source, '') = any(%(sources)s)
+            )
+            or exists (
+                select from rasid.feeds f
+                where f.host = h.name and f.job_id is not null and f.walk_at <= now()
+                    and f.source = any(%(sources)s)
+            )
+            or exists (
+                select from rasid.links l
+                where l.host = h.name and l.state = 'fetching'
+                    and coalesce(l.source, '') = any(%(sources)s)
             )
             or exists (
                 select from rasid.feeds f
@@ -104,7 +115,12 @@ where h.leased_by is distinct from %(crawler)s
         exists (
             select from rasid.links l
             where l.host = h.name and l.state in ('due', 'fetching')
-                and l.next_fetch_at <= now() and l.source = any(%(sources)s)
+                and l.next_fetch_at <= now() and coalesce(l.source, '') = any(%(sources)s)
+        )
+        or exists (
+            select from rasid.feeds f
+            where f.host = h.name and f.job_id is not null and f.walk_at <= now()
+                and f.source = any(%(sources)s)
         )
         or exists (
             select from rasid.feeds f

@@ -70,14 +70,14 @@ where host = any(%(hosts)s) and state = 'fetching'
 returning state
 
 -- name: take
--- What was listed first comes first, and of one listing the newest.
+-- What was listed first comes first, and of one listing the newest. What a job asks for is not here.
 with due as (
     select picked.id
     from unnest(%(hosts)s::text[]) as host (name)
     cross join lateral (
         select l.id from rasid.links l
-        where l.host = host.name and l.state = 'due' and l.next_fetch_at <= now()
-            and l.source = any(%(sources)s)
+        where l.host = host.name and l.state = 'due' and l.job_id is null
+            and l.next_fetch_at <= now() and l.source = any(%(sources)s)
         order by l.next_fetch_at, l.published_at desc nulls last, l.id
         limit %(per_host)s
         for update skip locked
@@ -90,7 +90,7 @@ taken as (
     returning l.*
 )
 select
-    t.id, t.url, t.host, t.source, f.url as feed_url, t.title, t.published_at, t.attempts_count
+    t.id, t.url, t.host, coalesce(t.source, '') as source, f.url as feed_url, t.title, t.published_at, t.attempts_count
 from taken t
 left join rasid.feeds f on f.id = t.feed_id
 order by t.next_fetch_at, t.published_at desc nulls last, t.id
@@ -124,7 +124,7 @@ taken as (
     returning l.*
 )
 select
-    t.id, t.url, t.host, t.source, f.url as feed_url, t.title, t.published_at, t.attempts_count,
+    t.id, t.url, t.host, coalesce(t.source, '') as source, f.url as feed_url, t.title, t.published_at, t.attempts_count,
     t.etag, t.last_modified, true as is_refetch, t.refetches_count, t.refetch_outcome
 from taken t
 left join rasid.feeds f on f.id = t.feed_id

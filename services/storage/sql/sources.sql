@@ -19,6 +19,9 @@ where (sources.title, sources.home_page_url, sources.country, sources.language,
     (excluded.title, excluded.home_page_url, excluded.country, excluded.language,
      excluded.time_zone, excluded.enabled)
 
+-- name: names
+select name from rasid.sources order by name
+
 -- name: save_feed
 -- What the file says of a feed; its schedule and validators stay.
 insert into rasid.feeds (source, url, host, kind, poll_every_s)
