@@ -5,7 +5,7 @@ redirect nor a name that changes its address between check and use gets around i
 """
 
 from collections import OrderedDict
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Self
 
 from scrapy.crawler import Crawler
@@ -16,6 +16,21 @@ from zope.interface import implementer, provider
 
 PUBLIC_ONLY = "RASID_PUBLIC_ADDRESSES_ONLY"
 NAT64 = IPv6Network("64:ff9b::/96")
+#: Python 3.11 takes more for global than the IANA's registries do: of IPv6 only this is given out,
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+#: but for these (documentation, segment routing, and what is handed on to IPv4 somewhere).
+RESERVED = tuple(
+    ip_network(text)
+    for text in (
+        "2001::/23",
+        "2001:db8::/32",
+        "3fff::/20",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        # Azure's metadata and health service, which only machines there can reach.
+        "168.63.129.16/32",
+    )
+)
 #: Hosts of which an address was refused lately, newest last: a resolver cannot say why it failed.
 _refused: OrderedDict[str, None] = OrderedDict()
 REMEMBERED = 10_000
@@ -27,7 +42,13 @@ def is_public(text: str) -> bool:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return False
-    return all(part.is_global and not part.is_multicast for part in _parts(address))
+    return all(_is_global(part) for part in _parts(address))
+
+
+def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    if not address.is_global or address.is_multicast or any(address in net for net in RESERVED):
+        return False
+    return isinstance(address, IPv4Address) or address in GLOBAL_UNICAST
 
 
 def _parts(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:

@@ -17,6 +17,7 @@ from scrapy.exceptions import (
 from scrapy.spidermiddlewares.httperror import HttpError
 
 from crawler.addresses import was_refused
+from crawler.bodies import BrokenBody, TooLarge
 from crawler.politeness import PASSING_STATUSES, link_again_at, retry_after_s
 from crawler.polling import after_failure
 from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, LinkReason, LinkState
@@ -74,6 +75,8 @@ def failure_of(error: Exception, url: str) -> Failure:
             status=status,
             retry_after_s=retry_after_s(header, datetime.now(UTC)),
         )
+    if isinstance(error, BrokenBody):
+        return _passing("truncated_body" if error.is_cut else "broken_body")
     if isinstance(error, IgnoreRequest):
         return _ignored(error)
     if isinstance(error, CannotResolveHostError) and was_refused(urlsplit(url).hostname or ""):
@@ -89,7 +92,7 @@ def _ignored(error: IgnoreRequest) -> Failure:
     if isinstance(error, RobotsUnreachable):
         return error.failure
     # Scrapy tells these two apart by their words only.
-    if "DOWNLOAD_MAXSIZE" in str(error):
+    if isinstance(error, TooLarge) or "DOWNLOAD_MAXSIZE" in str(error):
         return _refused("too_large")
     if "redirect" in str(error):
         return _final("too_many_redirects")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from scrapy import Spider, signals
 from scrapy.crawler import AsyncCrawlerProcess
 
+from crawler import browser
 from crawler.context import Context, make_context
 from crawler.settings import scrapy_settings
 from crawler.spiders.base import FrontierSpider
@@ -52,6 +53,9 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
         if not once and only is None and not any(source.enabled for source in sources):
             return _idle(settings)
         sources = chosen(sources, only)
+    wanting = [source.name for source in sources if source.crawl.browser]
+    if wanting and (lacking := browser.missing(settings)):
+        raise RasidError(f"{', '.join(wanting)}: `browser: true`, but {lacking}")
     context = make_context(settings, sources, once=once, progress=progress, job=job)
     context.with_live = with_live
     # One line a request and item is too much for a log that people read.

@@ -1,13 +1,14 @@
 """A request that is about to be sent goes in; it is sent if its host is still ours to ask."""
 
 import time
-from typing import Self
+from typing import Any, Self, cast
 
 from scrapy import Request
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import Work
 from crawler.outcomes import HostBlocked, LeaseLost
@@ -26,7 +27,11 @@ class Sender(HTTP11DownloadHandler):
         """Send what the crawl's frontier lets pass."""
         super().__init__(crawler)
         self._crawler = crawler
-        self._frontier: Frontier = crawler.spider.frontier  # type: ignore[union-attr] # ours has it
+        spider: Any = crawler.spider
+        self._context: Context = spider.context
+        self._frontier: Frontier = spider.frontier
+        #: With connections of its own: what trusts anybody is never shared.
+        self._trusting = HTTP11DownloadHandler(cast("Crawler", _Trusting(crawler)))
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -40,14 +45,17 @@ class Sender(HTTP11DownloadHandler):
             HostBlocked: the host is not to be asked now.
         """
         host = urls.host(request.url)
+        work: Work = request.meta["work"]
         if self._frontier.is_blocked(host):
             raise HostBlocked(host)
         if not self._frontier.pace.is_held(host):
-            work: Work = request.meta["work"]
             raise LeaseLost(host) if host == work.host else HostBlocked(host, again_s=VISIT_AGAIN_S)
         # A busy process may come late to what was let pass.
         self._count_delay(host)
+        verifies = self._context.sources[work.source].crawl.verify_tls
         try:
+            if not verifies:
+                return await self._trusting.download_request(request)
             return await super().download_request(request)
         finally:
             # When the host saw it nobody knows, as connecting may have taken long: before it
@@ -61,3 +69,21 @@ class Sender(HTTP11DownloadHandler):
         slot = self._crawler.engine.downloader.slots.get(host)
         if slot is not None:
             slot.lastseen = time.monotonic()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._trusting.close()
+        await super().close()
+
+
+class _Trusting:
+    """A crawler as it is, but for one setting: whose certificate is checked."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self.settings = crawler.settings.copy()
+        self.settings.frozen = False
+        self.settings.set("DOWNLOAD_VERIFY_CERTIFICATES", False, priority="cmdline")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crawler, name)

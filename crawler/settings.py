@@ -61,9 +61,14 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
             "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
             # Before robots.txt, whose own request needs the host's delay as well.
             "crawler.middlewares.Politeness": 50,
+            # Behind all that makes a page of an answer.
+            "crawler.browser.Rendering": 60,
             # Scrapy's forgets what it read, and takes a server's failure for consent.
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "crawler.middlewares.Robots": 100,
+            "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
+            # Its own takes the beginning of a cut body for the whole.
+            "crawler.bodies.Unpacking": 590,
         },
         "ITEM_PIPELINES": {
             "crawler.pipelines.StoreLinks": 100,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from services.queue import Queue
 from services.shared.contracts import LANES, Lane
 from services.shared.errors import RasidError
 from services.shared.observability import configure_logging
+from services.shared.settings import Settings
+from services.shared.sources import Source
 from services.storage import migrate as migrations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +142,7 @@ def crawl(
     settings = settings_of(context)
     sources = read_sources(settings)
     if check:
+        _check_browser(settings, sources)
         for source in sources:
             state = "" if source.enabled else " (not enabled)"
             output().print(f"{source.name}{state}: {len(source.feeds)} feeds")
@@ -159,6 +163,15 @@ def crawl(
         output().print(str(summary))
         if worker_here:
             drain(session)
+
+
+def _check_browser(settings: Settings, sources: Sequence[Source]) -> None:
+    wanting = [source.name for source in sources if source.crawl.browser]
+    if wanting:
+        from crawler import browser
+
+        if lacking := browser.missing(settings):
+            raise RasidError(f"{', '.join(wanting)}: `browser: true`, but {lacking}")
 
 
 @app.command("import")

@@ -29,6 +29,7 @@ LinkReason = Literal[
     "too_old",  # the feed states a date older than the source's `max_age_days`
     "address_not_public",  # the host's address is private, loopback or reserved
     # failed, some of them only after several tries
+    "broken_body",  # its compression is damaged, or none that we know
     "connection_failed",
     "connection_refused",
     "crawler_died",  # the crawler was killed each time it tried

@@ -5,6 +5,7 @@ import sys
 
 import structlog
 
+from services.shared import secrets
 from services.shared.settings import Settings
 
 
@@ -18,6 +19,15 @@ def sign_of_life(settings: Settings) -> None:
     """Touch `alive_file`, if there is one: called wherever a process has just done its work."""
     if settings.alive_file:
         settings.alive_file.touch()
+
+
+def _without_secrets(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {
+        name: secrets.hidden(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def configure_logging(settings: Settings, **bound: object) -> None:
@@ -53,6 +63,7 @@ def configure_logging(settings: Settings, **bound: object) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _without_secrets,
                 render,
             ],
         )

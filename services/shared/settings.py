@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     fetch_timeout_s: Annotated[float, Field(alias="RASID_FETCH_TIMEOUT_S", gt=0)] = 60.0
     #: A killed crawler's hosts go to another one, or to the same one started again, after this.
     crawl_lease_s: Annotated[float, Field(alias="RASID_CRAWL_LEASE_S", gt=0)] = 60.0
+    #: Chromium, for sources with `browser: true`; by default the first that is found.
+    browser: Annotated[str | None, Field(alias="RASID_BROWSER")] = None
     #: Hosts one crawler works at the same time.
     crawl_hosts: Annotated[int, Field(alias="RASID_CRAWL_HOSTS", ge=1)] = 200
 

@@ -70,6 +70,10 @@ class CrawlPolicy(Record):
     concurrency: Annotated[int, Field(ge=1, le=8)] = 1
     user_agent: Annotated[str, Field(min_length=1)] | None = None
     obey_robots: bool = True
+    #: Off only where a certificate is known to be wrong: anybody in between can change pages then.
+    verify_tls: bool = True
+    #: Pages are made by scripts: needs the extra `browser`.
+    browser: bool = False
     #: Links that their feed dates earlier are known, but not fetched.
     max_age_days: Annotated[float, Field(gt=0)] | None = None
     #: How many hours after it was first fetched an article is fetched again; none: never.

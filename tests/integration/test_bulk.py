@@ -21,9 +21,9 @@ from services.shared.contracts import Lane
 from services.shared.settings import Settings
 from services.shared.sources import Feed, Source
 from services.storage import connect, hosts, jobs, links, sources
-from tests.integration import bad_site
-from tests.integration.bad_site import BadServer
 from tests.integration.crawls import CONTEXT, END_S, source
+from tests.site import server, trouble
+from tests.site.server import Site
 
 SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
@@ -46,9 +46,9 @@ def sitemap(entries: Mapping[str, str | None]) -> bytes:
 
 
 @contextmanager
-def archive(count: int = 3) -> Iterator[BadServer]:
+def archive(count: int = 3) -> Iterator[Site]:
     """A site whose robots.txt names an index; of its sitemaps one is too old to be read."""
-    with bad_site.serve() as site:
+    with server.serve() as site:
         page = (200, {"Content-Type": "text/html"}, b"<html><p>text")
         months = {
             "2023": "2023-12-31",
@@ -76,11 +76,17 @@ def archive(count: int = 3) -> Iterator[BadServer]:
             site.answers[f"/map-{name}.xml.gz"] = (200, {}, gzip.compress(sitemap(entries)))
             for url in entries:
                 site.answers[url.removeprefix(site.url)] = page
-        del site.answers["/sitemap.xml"]
         yield site
 
 
-def outlet(site: BadServer, *feeds: Feed, delay_s: float = 0.0) -> Source:
+@contextmanager
+def troubled() -> Iterator[Site]:
+    with server.serve() as site:
+        site.answers |= {path: answer for path, (answer, _) in trouble.ENDS.items()}
+        yield site
+
+
+def outlet(site: Site, *feeds: Feed, delay_s: float = 0.0) -> Source:
     feeds = feeds or (Feed(url=f"{site.url}/no-feed"),)
     return source(site.url, *feeds, delay_s=delay_s)
 
@@ -252,7 +258,7 @@ def test_live_links_come_first(settings: Settings) -> None:
 
 def test_each_address_has_its_outcome(settings: Settings) -> None:
     """`fetch` tells what became of each address: page, reason, or that it is none."""
-    with bad_site.serve() as bad:
+    with troubled() as bad:
         given = [f"{bad.url}/good", f"{bad.url}/gone", f"{bad.url}/loop", "ftp://x/", "nothing"]
         ended = done(bulk.fetch, settings, [outlet(bad, Feed(url=f"{bad.url}/f"))], given)
         with connect(settings.database_url or "") as tx:
@@ -261,7 +267,7 @@ def test_each_address_has_its_outcome(settings: Settings) -> None:
         asked_again = done(bulk.fetch, settings, [], given[:1], again=True)
 
     told = {url.removeprefix(bad.url): (row["state"], row["reason"]) for url, row in rows.items()}
-    assert told == {path: bad_site.ENDS[path] for path in ("/good", "/gone", "/loop")}
+    assert told == {path: trouble.ENDS[path][1] for path in ("/good", "/gone", "/loop")}
     assert ended.progress.invalid_count == 2
     assert [line for line, _ in bulk.invalid_lines(given)] == given[3:]
     assert again.progress.fetched_count == asked_again.progress.fetched_count == 1
@@ -271,7 +277,7 @@ def test_each_address_has_its_outcome(settings: Settings) -> None:
 
 def test_an_address_of_no_source_is_of_none(settings: Settings) -> None:
     """A page that no source claims is fetched all the same; it names no source."""
-    with bad_site.serve() as bad:
+    with troubled() as bad:
         ended = done(bulk.fetch, settings, [], [f"{bad.url}/good"])
         assert on_queue(settings, "bulk") == ["/good"]
 
@@ -285,7 +291,7 @@ def test_an_address_of_no_source_is_of_none(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_list_goes_on_where_it_was(settings: Settings, tmp_path: Path) -> None:
     """A long file killed halfway goes on; no line of it is lost, few are asked for twice."""
-    with bad_site.serve() as bad:
+    with server.serve() as bad:
         paths = [f"/p/{n}" for n in range(1500)]
         for path in paths:
             bad.answers[path] = (200, {"Content-Type": "text/html"}, b"<html><p>text")
@@ -311,14 +317,13 @@ def test_a_list_goes_on_where_it_was(settings: Settings, tmp_path: Path) -> None
 
 def test_a_host_is_asked_at_its_pace(settings: Settings) -> None:
     """A list of addresses is no excuse: the delay of a host holds, and its lease."""
-    with bad_site.serve() as bad:
+    with troubled() as bad:
         demo = outlet(bad, Feed(url=f"{bad.url}/f"), delay_s=0.3)
         with connect(settings.database_url or "") as tx:
             sources.save(tx, [demo])
             hosts.visit(tx, "another", "127.0.0.1", lease_s=1.0)
         began = time.monotonic()
         done(bulk.fetch, settings, [demo], [f"{bad.url}/good", f"{bad.url}/gone"])
-        gaps = [b - a for a, b in zip(bad.asked_at, bad.asked_at[1:], strict=False)]
 
-    assert min(gaps) >= 0.29
-    assert bad.asked_at[0] - began >= 0.9
+    assert bad.closest() >= 0.29
+    assert bad.requests[0].at - began >= 0.9

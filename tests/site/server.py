@@ -193,15 +193,18 @@ def _listen(hosts: int) -> tuple[list[socket.socket], list[str]]:
 
 
 @contextmanager
-def serve(hosts: int = 1, certificate_in: Path | None = None) -> Iterator[Site]:
+def serve(
+    hosts: int = 1, certificate_in: Path | None = None, *, expired: bool = False
+) -> Iterator[Site]:
     """Serve a site until the block ends, on so many hosts.
 
-    Over TLS if it is told a folder: there it puts a certificate that it has signed itself.
+    Over TLS if it is told a folder: there it puts a certificate that it has signed itself, which
+    may have expired.
     """
     context = None
     if certificate_in:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self_signed(certificate_in))
+        context.load_cert_chain(self_signed(certificate_in, expired=expired))
     sockets, addresses = _listen(hosts)
     scheme = "https" if context else "http"
     site = Site(scheme, addresses, sockets[0].getsockname()[1])

@@ -1,0 +1,204 @@
+import importlib.util
+import shutil
+import socket
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+import redis
+
+from crawler import addresses, browser
+from crawler.context import Context
+from crawler.spiders.source import SourceSpider
+from crawler.summary import Summary
+from services.queue import PENDING, Queue, Taken
+from services.queue.broker import redis_url
+from services.shared.errors import RasidError
+from services.shared.settings import Settings
+from services.shared.sources import CrawlPolicy, Feed
+from services.storage import connect, links
+from tests.integration.crawls import crawl_once, source
+from tests.site import server, trouble
+from tests.site.server import Site
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+SCRIPT = {"Content-Type": "text/javascript; charset=utf-8"}
+LACKING = browser.missing(Settings())
+needs_browser = pytest.mark.skipif(LACKING is not None, reason=f"no browser here: {LACKING}")
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """As everywhere, but loopback may be crawled, and a page has few seconds."""
+    return settings.model_copy(update={"public_addresses_only": False, "fetch_timeout_s": 8.0})
+
+
+def page(script: str, more: str = "") -> tuple[int, dict[str, str], bytes]:
+    return 200, HTML, f"<html><body><p>بلا نص</p>{more}<script>{script}</script>".encode()
+
+
+def crawled(
+    settings: Settings,
+    bad: Site,
+    *paths: str,
+    wants: bool = True,
+    spider: type[SourceSpider] = SourceSpider,
+) -> Summary:
+    bad.answers["/good"] = trouble.page("good")
+    bad.answers["/sitemap.xml"] = (200, {}, bad.sitemap(paths))
+    feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
+    policy = CrawlPolicy(delay_s=0.05, browser=wants)
+    outlet = source(bad.url, feed).model_copy(update={"crawl": policy})
+    return crawl_once(settings, [outlet], spider)
+
+
+def bodies(settings: Settings) -> dict[str, str]:
+    """Return what is on the queue, by path."""
+    with redis.Redis.from_url(redis_url(settings.bodies_url)) as client:
+        ids = [page_id.decode() for page_id in client.zrange(PENDING["live"], 0, -1)]
+    found = Queue(settings).take(ids).values()
+    pages = [taken.page for taken in found if isinstance(taken, Taken)]
+    return {"/" + (p.requested_url or "").split("/", 3)[3]: p.body.decode() for p in pages}
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_page_made_by_scripts_is_read(settings: Settings) -> None:
+    """The article that a script fetches and shows is in the page; without the setting it is not."""
+    show = (
+        "fetch('/api/story.json').then(r => r.json()).then(story => {"
+        "document.body.innerHTML = '<h1>' + story.title + '</h1>'; });"
+    )
+    with server.serve() as bad:
+        bad.answers["/story"] = (200, HTML, b"<html><body><script src=/app.js></script>")
+        bad.answers["/app.js"] = (200, SCRIPT, show.encode())
+        story = '{"title": "ميناء جديد"}'.encode()
+        bad.answers["/api/story.json"] = (200, {"Content-Type": "application/json"}, story)
+        crawled(settings, bad, "/story")
+        asked = list(bad.asked)
+        times = [request.at for request in bad.requests]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+
+    assert "<h1>ميناء جديد</h1>" in bodies(settings)["/story"]
+    assert asked == ["/robots.txt", "/sitemap.xml", "/story", "/app.js", "/api/story.json"]
+    # What the page asks for counts: the host's delay holds.
+    assert min(gaps[2:]) >= 0.045
+
+
+@needs_browser
+@pytest.mark.slow
+def test_the_browser_asks_for_nothing_else(settings: Settings) -> None:
+    """No image, style, frame, beacon, socket, download or other page; robots.txt is obeyed."""
+    more = (
+        "<img src=/image.png><link rel=stylesheet href=/style.css><iframe src=/frame></iframe>"
+        "<video src=/film.mp4 autoplay></video><script src=/private/x.js></script>"
+    )
+    script = (
+        "navigator.sendBeacon('/beacon', 'x'); fetch('/post', {method: 'POST', body: 'x'});"
+        "new WebSocket(location.href.replace('http', 'ws')); window.open('/popup');"
+        "const a = document.createElement('a'); a.href = '/file.zip'; a.download = 'x';"
+        "document.body.append(a); a.click(); document.title = 'ran';"
+        "setTimeout(() => location.href = '/elsewhere', 50);"
+    )
+    with server.serve() as bad:
+        bad.answers["/robots.txt"] = (200, {}, b"User-agent: *\nDisallow: /private/")
+        bad.answers["/story"] = page(script, more)
+        crawled(settings, bad, "/story")
+
+    assert bad.asked == ["/robots.txt", "/sitemap.xml", "/story"]
+    assert "<title>ran</title>" in bodies(settings)["/story"]
+
+
+@needs_browser
+@pytest.mark.slow
+def test_nothing_of_a_page_is_kept(settings: Settings) -> None:
+    """Cookies and storage of one page are not there for the next."""
+    script = (
+        "document.body.innerHTML = '<b>' + document.cookie + (localStorage.seen || '') + '</b>';"
+        "document.cookie = 'id=1; path=/'; localStorage.seen = 'yes';"
+    )
+    with server.serve() as bad:
+        cookie = {**HTML, "Set-Cookie": "id=2; Path=/"}
+        for path in ("/a", "/b", "/c"):
+            bad.answers[path] = (200, cookie, page(script)[2])
+        crawled(settings, bad, "/a", "/b", "/c")
+
+    assert [body.count("<b></b>") for body in bodies(settings).values()] == [1, 1, 1]
+    assert not any("cookie" in names for names in [request.headers for request in bad.requests])
+
+
+class OnlyThisHost(SourceSpider):
+    """To which one address of this machine is as public as any, and no other."""
+
+    def __init__(self, *, context: Context) -> None:
+        super().__init__(context=context)
+        addresses.is_public = lambda text: text == "127.0.0.1"
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_script_reaches_public_addresses_only(settings: Settings) -> None:
+    """A page cannot have the browser ask what the crawler may not: no connection is made."""
+    settings = settings.model_copy(update={"public_addresses_only": True})
+    with server.serve() as bad, socket.create_server(("127.0.0.2", 0)) as inside:
+        host = f"127.0.0.2:{inside.getsockname()[1]}"
+        bad.answers["/story"] = page(
+            f"new WebSocket('ws://{host}/'); new EventSource('http://{host}/');"
+            f"new RTCPeerConnection({{iceServers: [{{urls: 'stun:{host}'}}]}}).createOffer();"
+            f"const pre = document.createElement('link'); pre.rel = 'preconnect';"
+            f"pre.href = 'http://{host}'; document.head.append(pre);"
+            f"Promise.all([fetch('/good'), fetch('http://{host}/').catch(() => 'no')])"
+            ".then(all => document.title = all[0].status + ' ' + all[1]);"
+        )
+        crawled(settings, bad, "/story", spider=OnlyThisHost)
+        inside.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            inside.accept()
+
+    assert "<title>200 no</title>" in bodies(settings)["/story"]
+
+
+@needs_browser
+@pytest.mark.slow
+def test_a_page_has_limits(settings: Settings) -> None:
+    """A script that never ends, or makes too much, is stopped, and that is told."""
+    settings = settings.model_copy(update={"max_body_bytes": 1_000_000, "fetch_timeout_s": 3.0})
+    with server.serve() as bad:
+        bad.answers["/endless"] = page("while (true) {}")
+        bad.answers["/large"] = page("document.body.textContent = 'x'.repeat(3000000)")
+        bad.answers["/busy"] = page("setInterval(() => fetch('/good'), 100)")
+        bad.answers["/fine"] = page("document.title = 'fine'")
+        crawled(settings, bad, "/endless", "/large", "/busy", "/fine")
+        with connect(settings.database_url or "") as tx:
+            found = {p: links.trace(tx, bad.url + p) for p in ("/endless", "/large", "/busy")}
+        asked = bad.asked.count("/good")
+
+    told = {path: (end["state"], end["reason"]) for path, end in found.items() if end}
+    assert told == {
+        "/endless": ("due", "timeout"),
+        "/large": ("refused", "too_large"),
+        "/busy": ("fetched", None),
+    }
+    assert "<title>fine</title>" in bodies(settings)["/fine"]
+    assert asked <= browser.MOST_PARTS
+
+
+def test_a_browser_that_is_not_there_is_told(settings: Settings) -> None:
+    """A source that wants it says what is missing, before anything is crawled."""
+    settings = settings.model_copy(update={"browser": "/no/such/chromium"})
+    with server.serve() as bad, pytest.raises(RasidError, match="browser: true"):
+        crawled(settings, bad, "/good")
+
+    assert bad.asked == []
+
+
+def test_nobody_needs_the_extra() -> None:
+    """The crawler runs without playwright: it is imported for the first page only."""
+    code = "import sys, crawler.run, crawler.browser; print('playwright' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
+    if importlib.util.find_spec("playwright") is None or not shutil.which("chromium"):
+        assert LACKING
