@@ -38,7 +38,7 @@ PAGES_OF_ONE = 200
 START_S = 30.0
 CLOSE_S = 5.0
 #: What stands when the page still asks for more is taken; then it has this long to give it.
-CONTENT_S = 5.0
+CONTENT_S = 10.0
 NOWHERE = "http://127.0.0.1:9"
 OK = 200
 #: Kept of a part's answer: the browser decides by these whether a script may see it.
