@@ -8,16 +8,22 @@ create table rasid.watches (
     query text not null,
     language text,
     source text,
-    search text not null, -- the query with its filters, in all languages; as tsquery it may not fit
+    search text not null, -- the query with its filters, in all languages
+    asked tsquery, -- the same, ready to be asked; null where that is too long for a row
     created_at timestamptz not null default now()
 );
 
+-- An article that matches has, of one of the query's alternatives, a key of each slot.
 create table rasid.watch_keys (
     lexeme text not null, -- or its first two or three letters and *
     watch_id bigint not null references rasid.watches (id) on delete cascade,
-    primary key (lexeme, watch_id)
+    alternative smallint not null,
+    slot smallint not null,
+    slots_count smallint not null, -- one or two: the alternative's rarest words
+    primary key (lexeme, watch_id, alternative, slot) include (slots_count)
 );
 create index watch_keys_watch on rasid.watch_keys (watch_id);
+create index watch_keys_prefixes on rasid.watch_keys (watch_id) where lexeme like '%*';
 
 -- The version with which an article first matched. No foreign key to watches: an article must not fail
 -- because a watch is removed at the same instant; what is left of it then nobody sees.
@@ -30,8 +36,9 @@ create table rasid.watch_matches (
 );
 create index watch_matches_article on rasid.watch_matches (article_id);
 
--- The keys of a query: for each alternative the rarest way to tell it, as far as is known.
-create function rasid.keys_of_watch(query text, languages text[]) returns setof text
+-- The keys of a query: for each alternative the two rarest ways to tell it, as far as is known.
+create function rasid.keys_of_watch(query text, languages text[])
+returns table (lexeme text, alternative smallint, slot smallint, slots_count smallint)
 language sql stable strict parallel safe as $$
     with common as (
         select u.lexeme, u.share
@@ -53,11 +60,18 @@ language sql stable strict parallel safe as $$
         cross join jsonb_array_elements(t.keys) as way (keys)
         where not t.negated
     ),
-    rarest as (
-        select distinct on (alternative) keys from ways order by alternative, share
+    ranked as (
+        select
+            ways.alternative, keys,
+            row_number() over (partition by ways.alternative order by share, keys) as slot,
+            least(2, count(*) over (partition by ways.alternative)) as slots_count
+        from ways
     )
-    select distinct case when k like '%*' then left(rtrim(k, '*'), 3) || '*' else k end
-    from rarest cross join jsonb_array_elements_text(keys) as k
+    select distinct
+        case when k like '%*' then left(rtrim(k, '*'), 3) || '*' else k end,
+        ranked.alternative::smallint, ranked.slot::smallint, ranked.slots_count::smallint
+    from ranked cross join jsonb_array_elements_text(keys) as k
+    where ranked.slot <= ranked.slots_count
 $$;
 
 -- Save a watch; return its id, or null where the query asks for nothing.
@@ -83,11 +97,15 @@ begin
     -- Who stores articles holds this shared until it has committed: each article is either matched
     -- with this watch, or there before it.
     perform pg_advisory_xact_lock(7216381540397);
-    insert into rasid.watches (name, query, language, source, search)
-    values (add_watch.name, add_watch.query, add_watch.language, add_watch.source, asked)
+    insert into rasid.watches (name, query, language, source, search, asked)
+    values (
+        add_watch.name, add_watch.query, add_watch.language, add_watch.source, asked,
+        case when pg_column_size(asked) < 4000 then asked end
+    )
     returning id into added;
-    insert into rasid.watch_keys (lexeme, watch_id)
-    select k, added from rasid.keys_of_watch(add_watch.query, languages) as k;
+    insert into rasid.watch_keys (lexeme, watch_id, alternative, slot, slots_count)
+    select k.lexeme, added, k.alternative, k.slot, k.slots_count
+    from rasid.keys_of_watch(add_watch.query, languages) as k;
     return added;
 end
 $$;
@@ -122,22 +140,22 @@ begin
         where exists (select from rasid.watch_keys where lexeme like '%*')
     ),
     candidates as (
-        select distinct k.article_id, w.watch_id
-        from keys k join rasid.watch_keys w on w.lexeme = k.lexeme
-        where only_watch is null or w.watch_id = only_watch
-    ),
-    asked as materialized (
-        -- To read a query takes longer than to ask it: once for all articles.
-        select w.id, w.search::tsquery as search from rasid.watches w
-        where w.id in (select watch_id from candidates)
+        select distinct article_id, watch_id
+        from (
+            select k.article_id, w.watch_id
+            from keys k join rasid.watch_keys w on w.lexeme = k.lexeme
+            where only_watch is null or w.watch_id = only_watch
+            group by k.article_id, w.watch_id, w.alternative
+            having count(distinct w.slot) = min(w.slots_count)
+        ) as alternative
     ),
     added as (
         insert into rasid.watch_matches (watch_id, article_id, version)
         select w.id, c.article_id, (select version from rasid.articles where id = c.article_id)
         from candidates c
         join articles a on a.article_id = c.article_id
-        join asked w on w.id = c.watch_id
-        where a.words @@ w.search
+        join rasid.watches w on w.id = c.watch_id
+        where a.words @@ coalesce(w.asked, w.search::tsquery)
         order by w.id, c.article_id
         on conflict do nothing
         returning watch_id, article_id, version
