@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from services.local import Stack, start
@@ -14,6 +15,10 @@ from services.shared import settings as settings_module
 from services.shared.settings import Settings
 
 TEMPLATE = "rasid_template"
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("rasid", deadline=None)
+hypothesis_settings.load_profile("rasid")
 
 
 @pytest.fixture(scope="session")

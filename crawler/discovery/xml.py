@@ -54,6 +54,8 @@ def elements(
         events=("end",),
         encoding="utf-8",
         recover=True,
+        remove_comments=True,
+        remove_pis=True,
         resolve_entities=False,
         load_dtd=False,
         no_network=True,

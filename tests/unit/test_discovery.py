@@ -50,7 +50,7 @@ def rss(*items: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HOSTILE)
 def test_no_bytes_make_discovery_raise(body: bytes) -> None:
     """Whatever a server sends, there are links or a named problem, and each link is http(s)."""
@@ -66,6 +66,16 @@ def test_no_bytes_make_discovery_raise(body: bytes) -> None:
             assert link.published_at is None or link.published_at.tzinfo is not None
 
 
+def test_instructions_and_comments_in_an_item() -> None:
+    """What is meant for other programs, between an item's fields, costs none of them."""
+    item = "<?php echo 1 ?><link><!-- here -->https://a.example/<?x?>1</link><!-- end -->"
+    body = f"<rss version='2.0'><channel><?a b?><item>{item}</item></channel></rss>".encode()
+
+    listing = parse(body, URL, kind="feed", now=TEN)
+
+    assert [link.url for link in listing.links] == ["https://a.example/1"]
+
+
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
@@ -76,7 +86,7 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ANY_JSON)
 def test_no_json_makes_discovery_raise(value: object) -> None:
     """A JSON Feed may hold anything anywhere: links with clean addresses, or a named problem."""
@@ -97,7 +107,7 @@ URLS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(URLS, st.text(max_size=30), DATES, st.text(max_size=10)), max_size=5))
 def test_every_item_is_a_link_or_a_problem(items: list[tuple[str, str, str, str]]) -> None:
     """However items are written, none gets lost: each is a link, or is counted for having none."""

@@ -169,7 +169,7 @@ def test_a_page_of_too_many_elements_is_refused() -> None:
     assert refused.reason == "too_large"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.binary(max_size=400) | st.lists(st.sampled_from(NASTY), max_size=12).map(b"".join),
     st.sampled_from(
@@ -187,7 +187,7 @@ def test_any_bytes_give_a_bounded_answer(body: bytes, kind: str, url: str | None
             assert date is None or date.tzinfo is not None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(MARKUP | st.text(max_size=8), max_size=30))
 def test_extract_is_total(parts: list[str]) -> None:
     """Whatever markup comes, the answer is an extraction or a rejection, never an error."""

@@ -58,7 +58,7 @@ carried = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(carried, st.randoms(use_true_random=False))
 def test_in_whatever_order_articles_come(
     carried: list[tuple[int, ...]], order: random.Random

@@ -147,7 +147,7 @@ HTML = st.lists(
 ).map(lambda pieces: ("<html>" + "".join(pieces)).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HTML)
 def test_no_page_makes_it_raise(body: bytes) -> None:
     """Whatever stands in the page: clean addresses of the site, once each, or a named problem."""
@@ -181,7 +181,7 @@ def test_a_home_page_tells_its_feeds_and_sections() -> None:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HTML)
 def test_no_home_page_makes_it_raise(body: bytes) -> None:
     """Whatever stands in a home page, what may be a feed of it has a clean address."""

@@ -61,7 +61,7 @@ TITLES = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_siz
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(title=TITLES, delay_s=st.floats(0, 3600), enabled=st.booleans())
 def test_any_words_come_back(title: str, delay_s: float, *, enabled: bool) -> None:
     """Whatever a title says, and whatever the numbers are: the same comes back of each format."""
@@ -150,7 +150,7 @@ def test_mistakes_are_told(form: Format, text: str, told: str) -> None:
     assert str(raised.value).startswith(told)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=200), st.sampled_from(FORMATS))
 def test_no_text_raises_anything_else(text: str, form: Format) -> None:
     """Whatever stands in a file, the answer is sources or InvalidSources."""

@@ -290,7 +290,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from(["", "https://ex.com/", "http://"]), st.lists(FRAGMENTS | st.text(max_size=4))
 )
