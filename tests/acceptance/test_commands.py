@@ -84,7 +84,7 @@ def test_seeds_through_the_whole_pipeline(product: Product) -> None:
     hits = lines(rasid("search", "القوّات الأميركيّة", "--json", env=env).stdout)
     assert {hit["url"] for hit in hits} <= {row["url"] for row in found.values()}
     assert hits[0]["matches"] == len(hits) >= 2
-    assert "no article matches" in rasid("search", '-"', env=env).stderr.decode()
+    assert "no article matches" in rasid("search", "--", '-"', env=env).stderr.decode()
     added = rasid("watch", "add", "w", "أميركا", "--since", "1900-01-01", env=env)
     assert added.returncode == 0, added.stderr
     matches = lines(rasid("watch", "matches", "w", "--json", env=env).stdout)
