@@ -127,7 +127,7 @@ def decide(
 
     `others` are the chosen articles, the likeliest first. It joins the story of the one most alike.
     Another story joins with it only if that one's member is a copy of the first's too, or if this
-    article holds all of it.
+    article holds all of it or is much the same.
     """
     overlaps = []
     copies: dict[int, tuple[float, int, Comparison]] = {}
@@ -154,14 +154,16 @@ def decide(
     (_, first, _), *rest = sorted(copies.values(), key=lambda copy: -copy[0])
     matches = [first]
     for _, other_id, found in rest:
-        if _holds(document, others[other_id], found) or _same(others[first], others[other_id]):
+        if _ties(document, others[other_id], found) or _same(others[first], others[other_id]):
             matches.append(other_id)
     return Verdict(tuple(matches), tuple(overlaps))
 
 
-def _holds(document: Document, other: Document, found: Comparison) -> bool:
+def _ties(document: Document, other: Document, found: Comparison) -> bool:
+    """Return whether the document holds all of the other, or is much the same."""
     longer = len(document.words) > len(other.words)
-    return longer and found.containment >= 0.8 and found.length >= 0.45  # noqa: PLR2004
+    holds = longer and found.containment >= 0.8 and found.length >= 0.45  # noqa: PLR2004
+    return holds or found.jaccard >= 0.6  # noqa: PLR2004
 
 
 def _same(one: Document, other: Document) -> bool:
