@@ -8,11 +8,11 @@ from typer.core import TyperGroup
 
 from services.cli import tables
 from services.cli.app import Json, Limit, app, output, print_json, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.shared import urls
 from services.shared.contracts import WITHDRAWN_REASONS
 from services.shared.errors import InvalidUrl, RasidError
-from services.storage import Connection, articles, changes, connect, withdrawals
+from services.storage import Connection, articles, changes, withdrawals
 from services.storage.withdrawals import Found
 
 
@@ -74,10 +74,7 @@ def articles_list(
       rasid articles list --language ar --limit 50
     """
     limit = limit or (None if as_json else 20)
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         rows = articles.listing(
             connection, source=source, language=language, distinct=distinct, limit=limit
         )
@@ -96,10 +93,7 @@ def articles_show(context: typer.Context, article_id: int, as_json: Json = False
     Example:
       rasid articles show 3
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         row = articles.one(connection, article_id)
     if row is None:
         raise RasidError(f"no article {article_id}: `rasid articles` lists them")
@@ -128,10 +122,7 @@ def articles_withdraw(
     chosen = next((word for word in WITHDRAWN_REASONS if word == reason), None)
     if chosen is None:
         raise RasidError(f"--reason is one of {', '.join(WITHDRAWN_REASONS)}, not {reason!r}")
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         found = [a for a in _targets(connection, targets) if withdrawals.may_withdraw(a, chosen)]
         if not dry_run:
             withdrawals.withdraw(connection, [article.id for article in found], chosen)
@@ -147,10 +138,7 @@ def articles_restore(context: typer.Context, targets: Targets, dry_run: DryRun =
     Example:
       rasid articles restore 3
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         found = [a for a in _targets(connection, targets) if a.withdrawn_at is not None]
         if not dry_run:
             withdrawals.restore(connection, [article.id for article in found])

@@ -15,7 +15,7 @@ from services.cli.app import (
     progress_console,
     settings_of,
 )
-from services.cli.session import servers
+from services.cli.session import database, servers
 from services.queue import Queue
 from services.shared.errors import RasidError
 from services.storage import connect, dead_letters
@@ -50,10 +50,7 @@ def dead_letters_list(
     Example:
       rasid dead-letters list --reason worker_lost
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         letters = dead_letters.listing(
             connection, reason=reason, limit=limit or (None if as_json else 20)
         )
@@ -81,10 +78,7 @@ def dead_letters_show(
       rasid dead-letters show 0f3c...
       rasid dead-letters show 0f3c... --body > page.html
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         letter = _one(dead_letters.listing(connection, ids=[page_id]), page_id)
         page = dead_letters.raw_page(connection, page_id) if body else None
     if body:
@@ -154,10 +148,7 @@ def dead_letters_discard(
       rasid dead-letters discard --reason invalid_message
       rasid dead-letters discard --reason invalid_message --yes
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         letters = dead_letters.listing(connection, reason=reason, ids=page_ids or None)
         _check_named(page_ids, letters)
         if yes:

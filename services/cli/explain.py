@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.cli.sources_file import read_sources
 from services.cli.tables import isolated
 from services.importer import files as importer_files
@@ -23,7 +23,7 @@ from services.shared.contracts import Extraction, RawPage, Rejection
 from services.shared.errors import InvalidUrl, RasidError
 from services.shared.settings import Settings
 from services.shared.sources import Source
-from services.storage import connect, raw_pages
+from services.storage import raw_pages
 from worker.explain import Explanation, Fate, Shown, explain
 
 COLORS: dict[Fate, str] = {"kept": "green", "not taken": "bright_black", "caption": "cyan"}
@@ -85,10 +85,7 @@ def _stored(url: str, settings: Settings) -> RawPage:
         forms, key = [url, urls.clean(url)], urls.key(url)
     except InvalidUrl as error:
         raise RasidError(f"{url} is no address: {error}") from error
-    with (
-        servers(settings, redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings) as connection:
         found = raw_pages.newest(connection, forms, key)
     if found is None:
         raise RasidError(

@@ -10,10 +10,9 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.shared.errors import RasidError
 from services.shared.settings import Settings
-from services.storage import connect
 from services.storage import prune as storage
 from services.storage.prune import KINDS, Due, Kind
 
@@ -56,10 +55,7 @@ def prune(
     chosen = [kind for kind in KINDS if not only or kind in only]
     now, days = datetime.now(UTC), _days(settings)
     table = Table("", "kept for", "older" if not yes else "removed", "of", "about", box=None)
-    with (
-        servers(settings, redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings) as connection:
         for kind in chosen:
             before = now - timedelta(days=days[kind])
             found = storage.due(connection, kind, before) if days[kind] else Due(0, 0, 0)

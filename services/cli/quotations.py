@@ -7,9 +7,9 @@ import typer
 
 from services.cli import tables
 from services.cli.app import Json, Limit, app, output, print_json, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.shared.errors import RasidError
-from services.storage import articles, connect, quotations
+from services.storage import articles, quotations
 
 
 @app.command("quotations")
@@ -34,10 +34,7 @@ def quotations_command(
       rasid quotations 3                        who else carries what article 3 does
       rasid quotations --since 2026-11-01 --json > quotations.jsonl
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         if article_id is None:
             limit = limit or (None if as_json else 20)
             rows = quotations.newest(connection, since=since, limit=limit)

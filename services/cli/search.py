@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.cli.tables import isolated
 from services.shared.settings import Settings
-from services.storage import connect
 from services.storage.search import Row, Search, search
 
 #: Around what was found, for as long as it takes to colour it. No text that is shown has them.
@@ -71,10 +70,7 @@ def show(settings: Settings, what: Search, *, as_json: bool) -> None:
     """Search and print what is found."""
     if not as_json:
         what = replace(what, mark_start=MARKS[0], mark_stop=MARKS[1])
-    with (
-        servers(settings, redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings) as connection:
         rows = search(connection, what)
     if as_json:
         for row in rows:

@@ -8,6 +8,7 @@ from services.local import Stack, attach, start
 from services.shared import settings as settings_module
 from services.shared.errors import LocalServersError, RasidError
 from services.shared.settings import Settings
+from services.storage import Connection, connect
 from services.storage.migrate import migrate
 
 
@@ -70,6 +71,18 @@ def servers(settings: Settings, *, redis: bool = True) -> Iterator[Session]:
 
             Queue(session.settings).send_all()
         yield session
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Connection]:
+    """Give a connection to Postgres, for the time of the block; for what needs no Redis.
+
+    Raises:
+        RasidError: as `servers`, or the schema does not fit.
+        TransientError: Postgres is away.
+    """
+    with servers(settings, redis=False) as session, connect(session.database_url) as connection:
+        yield connection
 
 
 def _with_addresses(settings: Settings, stack: Stack) -> Settings:

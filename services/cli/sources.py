@@ -15,13 +15,12 @@ from rich.text import Text
 
 from services.cli import tables
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.cli.sources_file import read_sources
 from services.shared import source_files
 from services.shared.errors import RasidError
 from services.shared.source_files import Format
 from services.shared.sources import Feed, Source
-from services.storage import connect
 from services.storage import sources as store
 
 sources_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -81,10 +80,7 @@ def sources_show(context: typer.Context, name: str, as_json: Json = False) -> No
     source = next((source for source in every if source.name == name), None)
     if source is None:
         raise RasidError(f"no source {name!r} in {settings.sources_file}: see `rasid sources list`")
-    with (
-        servers(settings, redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings) as connection:
         feeds = store.feeds_of(connection, name)
     if as_json:
         print_json({**source.model_dump(mode="json"), "feeds_in_store": feeds})

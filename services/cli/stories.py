@@ -16,10 +16,10 @@ from services.cli.app import (
     progress_console,
     settings_of,
 )
-from services.cli.session import servers
+from services.cli.session import database
 from services.cli.tables import isolated
 from services.shared.errors import RasidError
-from services.storage import connect, stories
+from services.storage import stories
 
 
 class StoriesGroup(TyperGroup):
@@ -52,10 +52,7 @@ def stories_default(
     """
     if context.invoked_subcommand is None:
         limit = limit or (None if as_json else 20)
-        with (
-            servers(settings_of(context), redis=False) as session,
-            connect(session.database_url) as connection,
-        ):
+        with database(settings_of(context)) as connection:
             rows = stories.listing(connection, everything=everything, limit=limit)
             if as_json:
                 for row in rows:
@@ -83,10 +80,7 @@ def stories_show(context: typer.Context, story_id: int, as_json: Json = False) -
     Example:
       rasid stories show 3
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         rows = stories.members(connection, story_id)
     if not rows:
         raise RasidError(f"no story {story_id}: `rasid stories` lists them")
@@ -128,10 +122,7 @@ def stories_refresh(
     from worker.fingerprint import SIGNATURE_VERSION
     from worker.stories import Documents, refresh
 
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         count = stories.outdated_count(connection, SIGNATURE_VERSION)
         if dry_run:
             output().print(f"{count} articles have no fingerprint of this version.")

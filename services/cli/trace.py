@@ -4,11 +4,11 @@ import typer
 
 from services.cli import tables
 from services.cli.app import Json, app, output, print_json, settings_of
-from services.cli.session import servers
+from services.cli.session import database
 from services.importer.files import printable
 from services.shared import urls
 from services.shared.errors import InvalidUrl, RasidError
-from services.storage import connect, trace
+from services.storage import trace
 
 
 @app.command("trace")
@@ -27,10 +27,7 @@ def trace_url(context: typer.Context, url: str, as_json: Json = False) -> None:
         key = urls.key(url)
     except InvalidUrl:
         key = url if url.startswith("urn:") else None
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         found = trace.read(connection, forms, key)
     if as_json:
         names = ("feeds", "links", "raw_pages", "articles")

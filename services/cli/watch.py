@@ -9,10 +9,10 @@ from rich.text import Text
 
 from services.cli.app import Json, Limit, app, output, print_json, progress_console, settings_of
 from services.cli.search import show
-from services.cli.session import servers
+from services.cli.session import database
 from services.cli.tables import isolated
 from services.shared.errors import RasidError
-from services.storage import Connection, connect, watches
+from services.storage import Connection, watches
 from services.storage.search import Search
 
 watch_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -58,10 +58,7 @@ def watch_add(
       rasid watch add syria '"مجلس الأمن" سوريا' --language ar
       rasid watch add markets 'econom* or market -football' --since 2026-11-01
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         watch_id = watches.add(connection, name, query, language=language, source=source)
         output().print(f"{name}: articles are matched with it from now on.")
         if since:
@@ -79,10 +76,7 @@ def watch_list(context: typer.Context, as_json: Json = False) -> None:
     Example:
       rasid watch list
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         rows = watches.listing(connection)
     if as_json:
         for row in rows:
@@ -112,10 +106,7 @@ def watch_matches(
       rasid watch matches syria
       rasid watch matches syria --json > matches.jsonl
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         _one(connection, name)
         rows = watches.matches(connection, name, limit or (None if as_json else 20))
     if as_json:
@@ -170,10 +161,7 @@ def watch_remove(
       rasid watch remove syria
       rasid watch remove syria --yes
     """
-    with (
-        servers(settings_of(context), redis=False) as session,
-        connect(session.database_url) as connection,
-    ):
+    with database(settings_of(context)) as connection:
         count = _one(connection, name)["matches"]
         if yes:
             watches.remove(connection, name)
