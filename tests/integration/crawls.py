@@ -3,10 +3,11 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar, cast
 
 from crawler import run as crawler_run
 from crawler.spiders.base import FrontierSpider
@@ -20,6 +21,7 @@ from services.shared.sources import CrawlPolicy, Feed, Rules, Source
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["crawler.run", "crawler.spiders.source"])
 END_S = 60
+T = TypeVar("T")
 
 
 def source(url: str, *feeds: Feed, delay_s: float = 0.0, name: str = "demo") -> Source:
@@ -44,49 +46,21 @@ def demo_source(site: Site, *, delay_s: float = 0.05) -> Source:
     )
 
 
-def _crawl(
-    results: Connection,
-    settings: Settings,
-    sources: Sequence[Source],
-    spider: type[FrontierSpider],
-    *,
-    once: bool,
-) -> None:
+def _run(results: Connection, work: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     try:
-        results.send(crawler_run.run(settings, sources, once=once, progress=print, spider=spider))
+        results.send(work(*args, **kwargs, progress=print))
     except Exception as error:
         results.send(error)
         raise
 
 
-def crawl_once(
-    settings: Settings,
-    sources: Sequence[Source],
-    spider: type[FrontierSpider] = SourceSpider,
-) -> Summary:
-    """Crawl until nothing is due and return the counts."""
-    with crawling(settings, sources, spider) as (_, results):
-        assert results.poll(END_S), "the crawl has not ended"
-        ended = results.recv()
-    if isinstance(ended, Exception):
-        raise ended
-    assert isinstance(ended, Summary)
-    return ended
-
-
 @contextmanager
-def crawling(
-    settings: Settings,
-    sources: Sequence[Source],
-    spider: type[FrontierSpider] = SourceSpider,
-    *,
-    once: bool = True,
+def running(
+    work: Callable[..., object], *args: Any, **kwargs: Any
 ) -> Iterator[tuple[BaseProcess, Connection]]:
-    """Run a crawl beside the block, with the end of a pipe on which its result comes."""
+    """Do the work beside the block, with the end of a pipe on which its result comes."""
     results, sender = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(
-        target=_crawl, args=(sender, settings, sources, spider), kwargs={"once": once}
-    )
+    process = CONTEXT.Process(target=_run, args=(sender, work, *args), kwargs=kwargs)
     process.start()
     sender.close()
     try:
@@ -97,6 +71,38 @@ def crawling(
             process.kill()
             process.join()
         results.close()
+
+
+def done(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Do the work in a process of its own and return its result, or raise what it raised."""
+    with running(work, *args, **kwargs) as (_, results):
+        assert results.poll(END_S), "it has not ended"
+        ended = results.recv()
+    if isinstance(ended, Exception):
+        raise ended
+    return cast("T", ended)
+
+
+def crawl_once(
+    settings: Settings,
+    sources: Sequence[Source],
+    spider: type[FrontierSpider] = SourceSpider,
+) -> Summary:
+    """Crawl until nothing is due and return the counts."""
+    summary = done(crawler_run.run, settings, sources, once=True, spider=spider)
+    assert isinstance(summary, Summary)
+    return summary
+
+
+def crawling(
+    settings: Settings,
+    sources: Sequence[Source],
+    spider: type[FrontierSpider] = SourceSpider,
+    *,
+    once: bool = True,
+) -> AbstractContextManager[tuple[BaseProcess, Connection]]:
+    """Run a crawl beside the block, with the end of a pipe on which its result comes."""
+    return running(crawler_run.run, settings, sources, once=once, spider=spider)
 
 
 def exit_code_after(process: BaseProcess, number: signal.Signals) -> int | None:

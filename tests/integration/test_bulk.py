@@ -5,10 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -21,7 +18,7 @@ from services.shared.contracts import Lane
 from services.shared.settings import Settings
 from services.shared.sources import Feed, Source
 from services.storage import connect, hosts, jobs, links, sources
-from tests.integration.crawls import CONTEXT, END_S, source
+from tests.integration.crawls import END_S, done, running, source
 from tests.site import server, trouble
 from tests.site.server import Site
 
@@ -89,42 +86,6 @@ def troubled() -> Iterator[Site]:
 def outlet(site: Site, *feeds: Feed, delay_s: float = 0.0) -> Source:
     feeds = feeds or (Feed(url=f"{site.url}/no-feed"),)
     return source(site.url, *feeds, delay_s=delay_s)
-
-
-def _run(results: Connection, work: Callable[..., Done], *args: Any, **kwargs: Any) -> None:
-    try:
-        results.send(work(*args, **kwargs, progress=print))
-    except Exception as error:
-        results.send(error)
-        raise
-
-
-@contextmanager
-def running(
-    work: Callable[..., Done], *args: Any, **kwargs: Any
-) -> Iterator[tuple[BaseProcess, Connection]]:
-    results, sender = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_run, args=(sender, work, *args), kwargs=kwargs)
-    process.start()
-    sender.close()
-    try:
-        yield process, results
-        process.join(END_S)
-    finally:
-        if process.is_alive():
-            process.kill()
-            process.join()
-        results.close()
-
-
-def done(work: Callable[..., Done], *args: Any, **kwargs: Any) -> Done:
-    with running(work, *args, **kwargs) as (_, results):
-        assert results.poll(END_S), "it has not ended"
-        ended = results.recv()
-    if isinstance(ended, Exception):
-        raise ended
-    assert isinstance(ended, Done)
-    return ended
 
 
 def backfilled(settings: Settings, of: Source, *archives: str, dry_run: bool = False) -> Done:
