@@ -38,6 +38,28 @@ CRAWLED = """
     values ('pages.warc.gz', 1000, 5, 1000, 3, '2026-01-02 03:00+00');
     insert into rasid.import_refusals (origin, reason, detail)
     values ('photo.png', 'unsupported_type', 'an image');
+    insert into rasid.robots (origin, status, body, fetched_at)
+    values ('https://herald.example', 200, 'User-agent: *', '2026-01-02 01:00+00');
+    insert into rasid.jobs (kind, input, source, since)
+    values ('backfill', 'a', 'herald', '2026-01-01');
+"""
+#: What workers find out after an article is stored.
+FOUND = """
+    select rasid.add_watch('corrections', 'تصحيحه', null, null);
+    select rasid.match_watches((select array_agg(id) from rasid.articles));
+    select rasid.link_article(2, 1, array[1]::bigint[], false);
+    insert into rasid.bands (article_id, band_1, band_8) values (2, 5, 7);
+    insert into rasid.passages (hash, article_id) values (5, 1);
+    insert into rasid.article_overlaps
+        (article_id, other_article_id, relation, containment, jaccard, coverage)
+    values (1, 2, 'overlap', 1, 1, 1);
+    insert into rasid.quotations default values;
+    insert into rasid.quotation_articles
+    values (1, 1, 1, 0, 5), (1, (select max(id) from rasid.articles), 1, 0, 5);
+    insert into rasid.worse_copies (article_id, sha256, first_observed_at)
+    values (2, '\\x05', '2026-01-03 03:00+00');
+    select rasid.publish_changes();
+    select rasid.add_watch('later', 'خبر', null, null);
 """
 FIRST, OTHER = "https://herald.example/1", "https://gazette.example/copy"
 COMMENT = Comment(text="أحسنت", author="قارئ", age="3 hours ago")
@@ -78,13 +100,19 @@ def fill(database_url: str) -> None:
             ],
         ):
             results.save(connection, chunk, 1)
+        connection.execute(FOUND.encode())
+        # One that nobody has published yet.
+        results.save(connection, [stored(FIRST, "نص ثالث للخبر الأول", hour=6)], 1)
 
 
 def dump(database_url: str) -> str:
     """Return the data of schema rasid as statements that psycopg can run."""
     program = binaries.postgres_bin() / "pg_dump"
     made = subprocess.run(
-        [program, "--data-only", "--column-inserts", "--schema=rasid", database_url],
+        [
+            *(program, "--data-only", "--column-inserts", "--load-via-partition-root"),
+            *("--schema=rasid", database_url),
+        ],
         check=True,
         capture_output=True,
         text=True,
