@@ -268,3 +268,14 @@ def test_tests_that_are_named_exist() -> None:
     }
 
     assert named - there == set()
+
+
+def test_every_claim_of_reliability_is_proven() -> None:
+    """Each line of a table of claims in docs/reliability.md ends with the tests that prove it."""
+    table = r"^\| when \| then \| test \|\n\|[-|]+\n((?:\|.*\n)+)"
+    tables = re.findall(table, read(ROOT / "docs/reliability.md"), re.MULTILINE)
+    claims = [line for rows in tables for line in rows.splitlines()]
+    proven = re.compile(r"\| `test_\w+`(?:, `test_\w+`)* \|$")
+
+    assert len(claims) > 15
+    assert [line for line in claims if not proven.search(line)] == []
