@@ -8,9 +8,16 @@ from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Self
 
+from scrapy import Request
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
+from scrapy.exceptions import CannotResolveHostError
+from scrapy.http import Response
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from zope.interface import implementer, provider
+
+from services.shared import urls
+from services.shared.errors import InvalidUrl
 
 # Twisted describes its parts with zope's interfaces, which say nothing to a type checker: so Any.
 
@@ -31,7 +38,8 @@ RESERVED = tuple(
         "168.63.129.16/32",
     )
 )
-#: Hosts of which an address was refused lately, newest last: a resolver cannot say why it failed.
+#: Hosts of which no address was passed on lately, but some refused, newest last: a resolver
+#: cannot say why it failed.
 _refused: OrderedDict[str, None] = OrderedDict()
 REMEMBERED = 10_000
 
@@ -66,9 +74,39 @@ def _parts(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address
     return [address]
 
 
-def was_refused(host: str) -> bool:
-    """Return whether this host's failure to resolve was our refusal of its address."""
-    return host in _refused
+class AddressNotPublic(CannotResolveHostError):
+    """A host has no address that we may connect to, but others."""
+
+    def __init__(self, host: str) -> None:
+        """Name the host."""
+        super().__init__(host)
+        self.host = host
+
+
+class PublicHandler(HTTP11DownloadHandler):
+    """Scrapy's handler, which tells our refusal of an address from a name that has none."""
+
+    async def download_request(self, request: Request) -> Response:
+        """Send the request and return the answer.
+
+        Raises:
+            AddressNotPublic: it must not be sent.
+        """
+        try:
+            return await super().download_request(request)
+        except CannotResolveHostError as error:
+            host = urls.host(request.url)
+            if host in _refused:
+                raise AddressNotPublic(host) from error
+            raise
+
+
+def _one_spelling(host: str) -> str:
+    # A connection is given the letters of a name, and an IPv6 address without its brackets.
+    try:
+        return urls.host(f"http://[{host}]/" if ":" in host else f"http://{host}/")
+    except InvalidUrl:
+        return host
 
 
 @implementer(IHostnameResolver)
@@ -104,26 +142,32 @@ class PublicResolver:
         receiver = resolutionReceiver
         if self._public_only:
             receiver = _PublicReceiver(resolutionReceiver, hostName)
-        return self._resolver.resolveHostName(receiver, hostName, *args, **kwargs)
+        # A dot at the end is the same host to us, but not to every system.
+        name = hostName.rstrip(".")
+        return self._resolver.resolveHostName(receiver, name, *args, **kwargs)
 
 
 @provider(IResolutionReceiver)
 class _PublicReceiver:
     def __init__(self, receiver: Any, host: str) -> None:
         self._receiver = receiver
-        self._host = host.lower()
-        _refused.pop(self._host, None)
+        self._host = _one_spelling(host)
+        self._passed_count = self._refused_count = 0
 
     def resolutionBegan(self, resolution: Any) -> None:  # noqa: N802
         self._receiver.resolutionBegan(resolution)
 
     def addressResolved(self, address: Any) -> None:  # noqa: N802
         if is_public(str(address.host)):
+            self._passed_count += 1
             self._receiver.addressResolved(address)
-            return
-        _refused[self._host] = None
-        while len(_refused) > REMEMBERED:
-            _refused.popitem(last=False)
+        else:
+            self._refused_count += 1
 
     def resolutionComplete(self) -> None:  # noqa: N802
+        _refused.pop(self._host, None)
+        if self._refused_count and not self._passed_count:
+            _refused[self._host] = None
+        while len(_refused) > REMEMBERED:
+            _refused.popitem(last=False)
         self._receiver.resolutionComplete()

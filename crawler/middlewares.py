@@ -9,10 +9,12 @@ from typing import Self
 from scrapy import Request
 from scrapy.core.downloader import Downloader
 from scrapy.crawler import Crawler
+from scrapy.downloadermiddlewares.redirect import RedirectMiddleware
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 
 from crawler import robots
+from crawler.addresses import AddressNotPublic
 from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import Work
@@ -31,6 +33,7 @@ from crawler.politeness import (
 )
 from crawler.robots import Rules
 from services.shared import urls
+from services.shared.errors import InvalidUrl
 from services.shared.observability import get_logger
 from services.shared.sources import CrawlPolicy
 from services.storage import robots as kept_robots
@@ -40,6 +43,23 @@ from services.storage.robots import KeptRobots
 MOST_ORIGINS = 2000
 
 log = get_logger()
+
+
+class Redirects(RedirectMiddleware):
+    """Scrapy's, for which a redirect to what is no address is a server's failure, not ours."""
+
+    def process_response(  # type: ignore[override] # Scrapy is giving the spider argument up
+        self, request: Request, response: Response
+    ) -> Request | Response:
+        """Return what comes next: the request that a redirect asks for, or the response.
+
+        Raises:
+            InvalidUrl: it leads to what is no address.
+        """
+        try:
+            return super().process_response(request, response)
+        except ValueError as error:
+            raise InvalidUrl(str(error)) from error
 
 
 class Politeness:
@@ -160,9 +180,9 @@ class Robots:
         except HostBlocked:
             raise
         except Exception as error:
-            found = failure_of(error, f"{origin}/robots.txt")
-            if found.refused and found.reason != "too_large":
-                raise  # its address is not public, and the page's will not be, either
+            found = failure_of(error)
+            if isinstance(error, AddressNotPublic) and error.host == urls.host(origin):
+                raise  # the page's address will not be, either
             if found.reason == "too_many_redirects":
                 return await self._keep(origin, 310, None, None)
             return await self._without(origin, found)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from scrapy.exceptions import (
     CannotResolveHostError,
@@ -16,10 +15,11 @@ from scrapy.exceptions import (
 )
 from scrapy.spidermiddlewares.httperror import HttpError
 
-from crawler.addresses import was_refused
+from crawler.addresses import AddressNotPublic
 from crawler.bodies import BrokenBody, TooLarge
 from crawler.politeness import PASSING_STATUSES, link_again_at, retry_after_s
 from crawler.polling import after_failure
+from services.shared.errors import InvalidUrl
 from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, LinkReason, LinkState
 
 
@@ -64,8 +64,8 @@ class Failure:
     retry_after_s: float | None = None
 
 
-def failure_of(error: Exception, url: str) -> Failure:
-    """Return what an exception from Scrapy means for a request to `url`."""
+def failure_of(error: Exception) -> Failure:
+    """Return what an exception from Scrapy means for a request."""
     if isinstance(error, HttpError):
         status = error.response.status
         header = (error.response.headers.get(b"Retry-After") or b"").decode("latin-1")
@@ -79,8 +79,6 @@ def failure_of(error: Exception, url: str) -> Failure:
         return _passing("truncated_body" if error.is_cut else "broken_body")
     if isinstance(error, IgnoreRequest):
         return _ignored(error)
-    if isinstance(error, CannotResolveHostError) and was_refused(urlsplit(url).hostname or ""):
-        return _refused("address_not_public")
     if isinstance(error, DownloadFailedError) and "SSL" in repr(error):
         return _passing("tls")
     return next((found for kind, found in KNOWN if isinstance(error, kind)), UNKNOWN)
@@ -111,10 +109,12 @@ def _final(reason: LinkReason) -> Failure:
     return Failure(reason=reason)
 
 
-#: Scrapy's exceptions, and what they mean. It cancels a download at DOWNLOAD_MAXSIZE only.
+#: Exceptions, and what they mean. Scrapy cancels a download at DOWNLOAD_MAXSIZE only.
 KNOWN: tuple[tuple[type[Exception], Failure], ...] = (
     (DownloadCancelledError, _refused("too_large")),
     (UnsupportedURLSchemeError, _final("unsupported_scheme")),
+    (InvalidUrl, _final("invalid_redirect")),
+    (AddressNotPublic, _refused("address_not_public")),
     (CannotResolveHostError, _passing("dns")),
     (DownloadTimeoutError, _passing("timeout")),
     (DownloadConnectionRefusedError, _passing("connection_refused")),

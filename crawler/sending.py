@@ -4,10 +4,10 @@ import time
 from typing import Any, Self, cast
 
 from scrapy import Request
-from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from crawler.addresses import PublicHandler
 from crawler.context import Context
 from crawler.frontier import Frontier
 from crawler.items import Work
@@ -16,7 +16,7 @@ from crawler.politeness import VISIT_AGAIN_S
 from services.shared import urls
 
 
-class Sender(HTTP11DownloadHandler):
+class Sender(PublicHandler):
     """Scrapy's handler behind the last check: a request may have waited long for its turn.
 
     While it waited, the host may have asked to be left alone, or the lease may have run out because
@@ -31,7 +31,7 @@ class Sender(HTTP11DownloadHandler):
         self._context: Context = spider.context
         self._frontier: Frontier = spider.frontier
         #: With connections of its own: what trusts anybody is never shared.
-        self._trusting = HTTP11DownloadHandler(cast("Crawler", _Trusting(crawler)))
+        self._trusting = PublicHandler(cast("Crawler", _Trusting(crawler)))
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:

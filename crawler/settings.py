@@ -3,6 +3,9 @@
 from crawler.addresses import PUBLIC_ONLY
 from services.shared.settings import Settings
 
+#: Scrapy has handlers for them, which would read files of this machine.
+NO_OTHER_SCHEMES: dict[str, object] = dict.fromkeys(("data", "file", "ftp", "s3"))
+
 
 def scrapy_settings(settings: Settings) -> dict[str, object]:
     """Return what differs from Scrapy's defaults."""
@@ -66,6 +69,8 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
             # Scrapy's forgets what it read, and takes a server's failure for consent.
             "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
             "crawler.middlewares.Robots": 100,
+            "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
+            "crawler.middlewares.Redirects": 600,
             "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
             # Its own takes the beginning of a cut body for the whole.
             "crawler.bodies.Unpacking": 590,
@@ -74,7 +79,11 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
             "crawler.pipelines.StoreLinks": 100,
             "crawler.pipelines.Publish": 200,
         },
-        "DOWNLOAD_HANDLERS": {"http": "crawler.sending.Sender", "https": "crawler.sending.Sender"},
+        "DOWNLOAD_HANDLERS": {
+            **NO_OTHER_SCHEMES,
+            "http": "crawler.sending.Sender",
+            "https": "crawler.sending.Sender",
+        },
         "EXTENSIONS": {"crawler.backpressure.Backpressure": 100},
         # --- Logs: the root logger is the program's, not Scrapy's.
         "LOG_INSTALL_ROOT_HANDLER": False,

@@ -17,10 +17,11 @@ from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.http import Response
 from scrapy.robotstxt import RobotParser
 
+from crawler.addresses import PublicHandler
 from crawler.discovery import documents, parse, sites
 from crawler.discovery.sites import Candidate
 from crawler.outcomes import failure_of
-from crawler.settings import scrapy_settings
+from crawler.settings import NO_OTHER_SCHEMES, scrapy_settings
 from services.shared import urls
 from services.shared.errors import InvalidUrl, RasidError
 from services.shared.frontier import FeedKind, Listing
@@ -85,7 +86,7 @@ def survey(
             **scrapy_settings(settings),
             "DOWNLOAD_DELAY": delay_s,
             # These belong to a crawl: they ask the frontier.
-            "DOWNLOAD_HANDLERS": {},
+            "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), PublicHandler) | NO_OTHER_SCHEMES,
             "DOWNLOADER_MIDDLEWARES": {},
             "ITEM_PIPELINES": {},
             "EXTENSIONS": {},
@@ -215,7 +216,7 @@ class SurveySpider(Spider):
         except Exception as error:  # noqa: BLE001 - each has its word
             if "robots.txt" in str(error):
                 return "robots_denied"
-            return failure_of(error, url).reason
+            return failure_of(error).reason
         ok = 200
         return response if response.status == ok else f"http_{response.status}"
 

@@ -181,7 +181,7 @@ class FrontierSpider(Spider):
             elsewhere = urls.host(request.url) != work.host
             yield NotAsked(work=work, again_s=ROBOTS_LONGEST_WAIT_S if elsewhere else 0.0)
             return
-        found = failure_of(error, request.url)
+        found = failure_of(error)
         if found.reason == "error":
             self.logger.error("Unexpected failure", exc_info=error)
         if isinstance(work, DueFeed):

@@ -35,6 +35,7 @@ LinkReason = Literal[
     "crawler_died",  # the crawler was killed each time it tried
     "dns",
     "error",  # our own code raised
+    "invalid_redirect",  # to what is no address
     "redirected_home",  # to the home page: the article is gone
     "timeout",
     "tls",

@@ -143,20 +143,23 @@ def test_a_script_reaches_public_addresses_only(settings: Settings) -> None:
     settings = settings.model_copy(update={"public_addresses_only": True})
     with server.serve() as bad, socket.create_server(("127.0.0.2", 0)) as inside:
         host = f"127.0.0.2:{inside.getsockname()[1]}"
+        bad.answers["/away"] = trouble.redirect(f"http://{host}/")
         bad.answers["/story"] = page(
             f"new WebSocket('ws://{host}/'); new EventSource('http://{host}/');"
             f"new RTCPeerConnection({{iceServers: [{{urls: 'stun:{host}'}}]}}).createOffer();"
             f"const pre = document.createElement('link'); pre.rel = 'preconnect';"
             f"pre.href = 'http://{host}'; document.head.append(pre);"
-            f"Promise.all([fetch('/good'), fetch('http://{host}/').catch(() => 'no')])"
-            ".then(all => document.title = all[0].status + ' ' + all[1]);"
+            f"Promise.all([fetch('/good'), fetch('http://{host}/').catch(() => 'no'),"
+            f"fetch('http://[::ffff:{host.replace(':', ']:')}/').catch(() => 'no'),"
+            "fetch('/away').catch(() => 'no'), fetch('file:///etc/hosts').catch(() => 'no')])"
+            ".then(all => document.title = all[0].status + ' ' + all.slice(1).join(' '));"
         )
         crawled(settings, bad, "/story", spider=OnlyThisHost)
         inside.settimeout(0.1)
         with pytest.raises(TimeoutError):
             inside.accept()
 
-    assert "<title>200 no</title>" in bodies(settings)["/story"]
+    assert "<title>200 no no no no</title>" in bodies(settings)["/story"]
 
 
 @needs_browser

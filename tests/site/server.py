@@ -183,9 +183,10 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def _listen(hosts: int) -> tuple[list[socket.socket], list[str]]:
+def _listen(hosts: int, at: str | None) -> tuple[list[socket.socket], list[str]]:
     """Return a socket for each of so many addresses of loopback, all with the same port."""
     addresses = [f"127.0.{number // 250}.{number % 250 + 1}" for number in range(hosts)]
+    addresses[:1] = [at or addresses[0]]
     sockets = [socket.create_server((addresses[0], 0), backlog=1000)]
     port = sockets[0].getsockname()[1]
     sockets += [socket.create_server((address, port), backlog=1000) for address in addresses[1:]]
@@ -194,9 +195,13 @@ def _listen(hosts: int) -> tuple[list[socket.socket], list[str]]:
 
 @contextmanager
 def serve(
-    hosts: int = 1, certificate_in: Path | None = None, *, expired: bool = False
+    hosts: int = 1,
+    certificate_in: Path | None = None,
+    *,
+    expired: bool = False,
+    at: str | None = None,
 ) -> Iterator[Site]:
-    """Serve a site until the block ends, on so many hosts.
+    """Serve a site until the block ends, on so many hosts, the first of them at this address.
 
     Over TLS if it is told a folder: there it puts a certificate that it has signed itself, which
     may have expired.
@@ -205,7 +210,7 @@ def serve(
     if certificate_in:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self_signed(certificate_in, expired=expired))
-    sockets, addresses = _listen(hosts)
+    sockets, addresses = _listen(hosts, at)
     scheme = "https" if context else "http"
     site = Site(scheme, addresses, sockets[0].getsockname()[1])
     loop = asyncio.new_event_loop()
