@@ -84,6 +84,8 @@ def open_connection(database_url: str) -> Connection:
                 application_name="rasid",
                 # All of it well below the limit of a task, whose pages would else be blamed.
                 options="-c timezone=UTC -c lock_timeout=10s"
+                # A process that is stopped in a transaction must not hold its rows for ever.
+                " -c idle_in_transaction_session_timeout=5min"
                 # Each statement sees what was committed before it: all locking counts on it.
                 " -c default_transaction_isolation=read\\ committed",
                 keepalives_idle=10,

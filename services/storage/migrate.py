@@ -7,11 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from services.shared.errors import RasidError
+from services.shared.observability import get_logger
 from services.storage import (
     Connection,
     check_version,
     open_connection,
     queries,
+    roles,
     transient_errors,
 )
 
@@ -19,6 +21,8 @@ FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 SQL = queries("migrate")
 #: The schema version that brought partitions, which are made ahead.
 BANDS_SINCE = 4
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,10 @@ def migrate(database_url: str) -> list[str]:
             applied.append(migration.name)
         if latest() >= BANDS_SINCE:
             connection.execute(SQL.roll)
+        if missing := roles.apply(connection):
+            log.warning(
+                "roles not made, which an administrator can do: docs/security.md", roles=missing
+            )
         connection.execute(SQL.unlock)
         return applied
 

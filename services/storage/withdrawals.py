@@ -50,11 +50,10 @@ def withdraw(connection: Connection, ids: Sequence[int], reason: WithdrawnReason
     Raises:
         TransientError: Postgres is away.
     """
-    with transient_errors(), connection.transaction():
-        connection.execute(SQL.lock, {"ids": list(ids)})
-        events = _withdraw(connection, ids, reason)
-        changes.emit(connection, events)
-    return [event.article_id for event in events]
+    values = {"ids": list(ids), "reason": reason, "replaced": _replaced_by(reason)}
+    with transient_errors():
+        rows = connection.execute(SQL.withdraw, values).fetchall()
+    return [int(str(article)) for (article,) in rows]
 
 
 def may_withdraw(found: Found, reason: WithdrawnReason) -> bool:
@@ -64,21 +63,6 @@ def may_withdraw(found: Found, reason: WithdrawnReason) -> bool:
 
 def _replaced_by(reason: WithdrawnReason) -> list[str]:
     return [] if reason in BY_ITSELF else list(BY_ITSELF)
-
-
-def _withdraw(tx: Connection, ids: Sequence[int], reason: WithdrawnReason) -> list[Event]:
-    values = {"ids": list(ids), "reason": reason, "replaced": _replaced_by(reason)}
-    rows = tx.execute(SQL.withdraw, values).fetchall()
-    represent_stories(tx, [article for article, _ in rows])
-    return [
-        Event(
-            kind="withdrawn",
-            article_id=int(str(article)),
-            version=int(str(version)),
-            detail={"reason": reason},
-        )
-        for article, version in sorted(rows)
-    ]
 
 
 def restore(connection: Connection, ids: Sequence[int]) -> list[int]:
@@ -111,13 +95,8 @@ def links_ended(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
     reasons = {o.link_id: reason for o in outcomes if o.state == "failed" and (reason := _why(o))}
     if not reasons:
         return
-    with transient_errors(), tx.transaction():
-        rows = tx.execute(SQL.of_links, {"link_ids": list(reasons)}).fetchall()
-        gone = {int(str(article)): reasons[int(str(link))] for link, article in rows}
-        tx.execute(SQL.lock, {"ids": list(gone)})
-        for reason in dict.fromkeys(gone.values()):
-            ids = [article for article, why in gone.items() if why == reason]
-            changes.emit(tx, _withdraw(tx, ids, reason))
+    with transient_errors():
+        tx.execute(SQL.of_links, {"link_ids": list(reasons), "reasons": list(reasons.values())})
 
 
 def _why(outcome: LinkOutcome) -> WithdrawnReason | None:
