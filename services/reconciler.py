@@ -1,7 +1,7 @@
 """Send again what a worker never heard of or never finished; the safety net under Celery.
 
 And under the change feed: publish what a worker has stored, but did not live to publish. And under
-stories: make the next months' partitions.
+stories and captures: make the partitions of the time to come.
 """
 
 import signal
@@ -12,13 +12,13 @@ from services.queue import Queue
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
-from services.storage import Database, changes, quotations, stories
+from services.storage import Database, captures, changes, quotations, stories
 
 #: A change whose writer was killed after its commit waits so long for its position.
 PUBLISH_EVERY_S = 1.0
 #: The same while Postgres is away.
 LOOK_FOR_POSTGRES_S = 5.0
-#: Partitions are made weeks ahead.
+#: Partitions are made a week ahead and more.
 ROLL_EVERY_S = 6 * 3600
 #: The same while somebody holds the tables, such as a dump.
 ROLL_AGAIN_S = 300.0
@@ -60,6 +60,7 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
                 roll_at = time.monotonic() + ROLL_AGAIN_S
                 stories.roll_bands(database.connection())
                 quotations.roll(database.connection())
+                captures.roll(database.connection())
                 roll_at = time.monotonic() + ROLL_EVERY_S
             told = ""
         except Exception as error:  # noqa: BLE001 - this thread must not end

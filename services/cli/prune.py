@@ -39,7 +39,8 @@ def prune(
 
     Articles, versions and stories are never removed, nor a body that a dead letter still needs.
     It works in small batches beside everything else, and can be stopped: the next run does the
-    rest. Postgres uses the space again; only `vacuum full` gives it back to the disk.
+    rest. Bodies go by whole days and give their space back to the disk; the space of other rows
+    Postgres uses again, and only `vacuum full` gives it back.
 
     \b
     Examples:

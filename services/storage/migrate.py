@@ -19,8 +19,9 @@ from services.storage import (
 
 FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 SQL = queries("migrate")
-#: The schema version that brought partitions, which are made ahead.
+#: The schema versions that brought partitions, which are made ahead.
 BANDS_SINCE = 4
+CAPTURES_SINCE = 13
 
 log = get_logger()
 
@@ -92,6 +93,8 @@ def migrate(database_url: str) -> list[str]:
             applied.append(migration.name)
         if latest() >= BANDS_SINCE:
             connection.execute(SQL.roll)
+        if latest() >= CAPTURES_SINCE:
+            connection.execute(SQL.roll_captures)
         if missing := roles.apply(connection):
             log.warning(
                 "roles not made, which an administrator can do: docs/security.md", roles=missing

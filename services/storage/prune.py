@@ -1,26 +1,25 @@
 """An age goes in; what is older is counted, or removed in small batches, each its own transaction.
 
-Articles, their versions and their stories are never removed. Bands and passages are not looked
-into after a while and go by themselves, a partition at a time.
+Captures go by whole days. Articles, their versions and their stories are never removed. Bands and
+passages are not looked into after a while and go by themselves, a partition at a time.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from services.shared.errors import RasidError
-from services.storage import Connection, queries, transient_errors
+from services.storage import Connection, captures, queries, transient_errors
 
 SQL = queries("prune")
 
 Kind = Literal["captures", "pages", "refusals", "changes"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 #: Blocks of 8 kB that one transaction walks: a thousand rows or so of each table.
-BLOCKS = {"captures": 16, "pages": 64, "refusals": 64}
+BLOCKS = {"pages": 64, "refusals": 64}
 TABLES = {
-    "captures": "rasid.captures",
     "pages": "rasid.raw_pages",
     "refusals": "rasid.import_refusals",
 }
@@ -42,8 +41,9 @@ def due(connection: Connection, kind: Kind, before: datetime) -> Due:
     Raises:
         TransientError: Postgres is away.
     """
+    values = {"before": before, "day": before.astimezone(UTC).date()}
     with transient_errors():
-        row = connection.execute(getattr(SQL, f"{kind}_due"), {"before": before}).fetchone()
+        row = connection.execute(getattr(SQL, f"{kind}_due"), values).fetchone()
     assert row is not None  # noqa: S101 - aggregates give one row
     rows, of_rows, size = (int(str(value)) for value in row)
     return Due(rows, of_rows, size * rows // of_rows if of_rows else 0)
@@ -57,6 +57,9 @@ def prune(connection: Connection, kind: Kind, before: datetime) -> Iterator[int]
     Raises:
         TransientError: Postgres is away.
     """
+    if kind == "captures":
+        yield from captures.drop_before(connection, before.astimezone(UTC).date())
+        return
     values: dict[str, object] = {"before": before}
     with transient_errors():
         if kind == "changes":

@@ -211,6 +211,7 @@ def _record(
                 for item in sorted(processed, key=lambda item: item.page_id)
             ],
         )
+        cursor.execute(RAW_PAGES.came_again, {"ids": [item.page_id for item in processed]})
         dead = [item for item in processed if isinstance(item.result, DeadLetter)]
         if dead:
             cursor.executemany(DEAD_LETTERS.add, [_dead_letter_row(item) for item in dead])

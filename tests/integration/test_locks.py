@@ -16,6 +16,7 @@ from services.shared.frontier import LinkOutcome, ListedLink
 from services.shared.sources import Feed, Source
 from services.storage import (
     Connection,
+    captures,
     connect,
     links,
     open_connection,
@@ -162,19 +163,24 @@ def test_partitions_wait_for_nobody_long(connection: Connection, database_url: s
         create table rasid.bands_2001_01 partition of rasid.bands
             for values from ('2001-01-01') to ('2001-02-01');
         create table rasid.passages_2001_01_01 partition of rasid.passages
-            for values from ('2001-01-01') to ('2001-01-08')
+            for values from ('2001-01-01') to ('2001-01-08');
+        insert into rasid.captures (captured_on, sha256, body) values ('2001-01-01', '', '')
     """
     connection.execute(old)
-    for roll in (stories.roll_bands, quotations.roll):
+    for roll in (stories.roll_bands, quotations.roll, captures.roll):
         with open_connection(database_url) as dump, connect(database_url) as roller:
             with dump.transaction():
-                dump.execute(b"select from rasid.bands, rasid.passages limit 1")
+                dump.execute(b"select from rasid.bands, rasid.passages, rasid.captures limit 1")
                 thread = threading.Thread(target=_ignoring, args=[roll, roller])
                 thread.start()
                 wait_until_blocked(connection)
                 connection.execute(b"set lock_timeout = '3s'")
                 connection.execute(b"insert into rasid.bands (article_id) values (1)")
                 connection.execute(b"insert into rasid.passages (hash, article_id) values (1, 1)")
+                connection.execute(
+                    b"insert into rasid.captures (sha256, body)"
+                    b" values (uuid_send(gen_random_uuid()), '')"
+                )
             thread.join()
 
 

@@ -15,7 +15,16 @@ import pytest
 
 from services.shared.contracts import DeadLetter, Rejection
 from services.shared.errors import RasidError
-from services.storage import Connection, connect, prune, queries, results
+from services.storage import (
+    Connection,
+    captures,
+    connect,
+    dead_letters,
+    prune,
+    queries,
+    raw_pages,
+    results,
+)
 from services.storage.prune import KINDS, Due, Kind
 from tests.factories import page, processed, stored
 
@@ -60,9 +69,13 @@ def fill(connection: Connection) -> None:
 
 def age(connection: Connection) -> None:
     """Make all of it old."""
-    for table, column in (("captures", "last_seen_at"), ("raw_pages", "processed_at")):
-        statement = f"update rasid.{table} set {column} = %s"
-        connection.execute(statement.encode(), [OLD])
+    for statement in (
+        b"update rasid.captures set captured_on = %s::timestamptz::date",
+        b"update rasid.raw_pages set captured_on = %s::timestamptz::date",
+        b"update rasid.raw_pages set processed_at = %s",
+    ):
+        connection.execute(statement, [OLD])
+    captures.roll(connection)
 
 
 def run(connection: Connection, kind: Kind, before: datetime = BEFORE) -> int:
@@ -85,10 +98,42 @@ def test_captures(connection: Connection) -> None:
     assert run(connection, "captures") == 5
     assert run(connection, "captures") == 0
     assert prune.due(connection, "captures", BEFORE) == Due(0, 2, 0)
-    letters = (
-        b"select sha256 from rasid.captures join rasid.dead_letters on sha256 = capture_sha256"
+    assert captures.days(connection, NOW.date()) == []
+    for letter in dead_letters.listing(connection):
+        assert dead_letters.raw_page(connection, letter.page_id)
+    assert dead_letters.listing(connection)
+
+
+def test_a_day_is_dropped_whole(connection: Connection) -> None:
+    """Nothing is left of a day's table, not even empty space, and today's cannot be dropped."""
+    fill(connection)
+    age(connection)
+    size = b"""
+        select sum(pg_total_relation_size(inhrelid)) from pg_inherits
+        where inhparent = 'rasid.captures'::regclass
+    """
+    (before,) = all_of(connection, size)
+    run(connection, "captures")
+    (after,) = all_of(connection, size)
+    assert after < before
+    with pytest.raises(psycopg.Error, match="are not over"):
+        captures.drop(connection, datetime.now(UTC).date())
+
+
+def test_days_come_ahead(connection: Connection) -> None:
+    """A body that comes before its day has a partition is kept, found, and moved there later."""
+    item = stored("https://a.example/1", "one")
+    late = datetime.now(UTC).date() + timedelta(days=30)
+    connection.execute(
+        b"insert into rasid.captures (captured_on, sha256, body) values (%s, %s, %s)",
+        [late, item.capture_sha256, item.compressed],
     )
-    assert len(all_of(connection, letters)) == 1
+    for _ in range(2):
+        assert captures.body(connection, item.capture_sha256, late) == item.page.body
+        assert captures.body(connection, item.capture_sha256) == item.page.body
+        captures.roll(connection)
+    assert all_of(connection, b"select count(*) from rasid.captures_default") == [0]
+    assert captures.body(connection, b"none", late) is None
 
 
 def test_articles_and_what_made_them_stay(connection: Connection) -> None:
@@ -131,23 +176,32 @@ def test_a_body_that_comes_again_is_kept_again(connection: Connection) -> None:
     assert again.capture_sha256 == item.capture_sha256
     results.save(connection, [again], 1)
 
-    assert run(connection, "captures") == 0
+    assert run(connection, "captures") == 1
+    found = raw_pages.newest(connection, ["https://a.example/1"], None)
+    assert found
+    assert found.body == item.page.body
+    today = [datetime.now(UTC).date()]
+    assert all_of(connection, b"select captured_on from rasid.raw_pages") == today
 
 
 def test_a_writer_keeps_its_capture(connection: Connection, database_url: str) -> None:
-    """A page that is being stored while its old capture is pruned has it afterwards."""
+    """A page that is being stored while the day of its old capture is dropped has it afterwards."""
     item = stored("https://a.example/1", "one")
     results.save(connection, [item], 1)
     age(connection)
     sha256s = b"select sha256 from rasid.captures"
 
-    # The writer first: its row is left alone.
-    with connect(database_url) as writer, writer.transaction():
-        results.save(writer, [stored("https://a.example/1", "one")], 1)
-        assert run(connection, "captures") == 0
+    # The writer first: who drops the day waits for him.
+    with ThreadPoolExecutor(1) as pool, connect(database_url) as writer:
+        with writer.transaction():
+            results.save(writer, [stored("https://a.example/1", "one")], 1)
+            dropping = pool.submit(run, connection, "captures")
+            with pytest.raises(TimeoutError):
+                dropping.result(timeout=0.8)
+        assert dropping.result(timeout=20) == 1
     assert all_of(connection, sha256s) == [item.capture_sha256]
 
-    # The pruner first: the writer waits, and stores it anew.
+    # Who drops it first: the writer waits, and stores it anew.
     age(connection)
     with ThreadPoolExecutor(1) as pool, connect(database_url) as writer:
         with connection.transaction():

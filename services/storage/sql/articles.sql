@@ -5,11 +5,9 @@ select distinct name from unnest(%(names)s::text[]) as name
 on conflict do nothing;
 
 -- name: add_capture
--- One that is there already is kept from now on for its time once more, to the day; who prunes waits
--- or sees it.
+-- By the day of the transaction, as its raw pages are.
 insert into rasid.captures (sha256, body) values (%(sha256)s, %(body)s)
-on conflict (sha256) do update set last_seen_at = excluded.last_seen_at
-where captures.last_seen_at < excluded.last_seen_at - interval '1 day';
+on conflict do nothing;
 
 -- name: add_article
 -- No row comes back where the normalized URL is an article already.

@@ -10,6 +10,8 @@ on conflict (page_id) do update set
     detail = excluded.detail,
     traceback = excluded.traceback,
     attempts = excluded.attempts,
+    header = excluded.header,
+    capture_sha256 = excluded.capture_sha256,
     failures_count = dead_letters.failures_count + 1,
     last_failed_at = now(),
     replayed_at = null;
@@ -34,7 +36,9 @@ limit %(limit)s;
 -- What a replay publishes: the message's header and the body.
 select d.header, c.body
 from rasid.dead_letters as d
-left join rasid.captures as c on c.sha256 = d.capture_sha256
+left join rasid.raw_pages as p on p.id = d.page_id
+left join rasid.captures as c
+    on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256
 where d.page_id = %(id)s;
 
 -- name: mark_replayed

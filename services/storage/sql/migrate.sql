@@ -32,5 +32,8 @@ select coalesce(max(version), 0) from rasid_migrations.applied;
 -- Partitions of the next months and weeks; the reconciler makes them too.
 select rasid.roll_bands(), rasid.roll_passages();
 
+-- name: roll_captures
+select rasid.roll_captures();
+
 -- name: record
 insert into rasid_migrations.applied (version, name, sha256) values (%s, %s, %s);

@@ -1,6 +1,6 @@
 -- What is kept for a time only. Each `..._due` counts what is older, all there is, and the bytes of
 -- both on disk; each `prune_...` takes one range of blocks, so that a table is walked through once
--- however much of it goes, and leaves rows alone that somebody holds.
+-- however much of it goes, and leaves rows alone that somebody holds. Captures go by whole days.
 
 -- name: lock
 select pg_try_advisory_lock(7216381540410);
@@ -12,25 +12,22 @@ select pg_advisory_unlock(7216381540410);
 select pg_relation_size(%(table)s::regclass) / current_setting('block_size')::int;
 
 -- name: captures_due
--- Bodies that no page has brought since, but those of dead letters, which wait for somebody.
+-- Whole days, but what dead letters of them need, which waits for somebody.
 select
-    count(*) filter (
-        where last_seen_at < %(before)s
-            and not exists (
-                select from rasid.dead_letters as d where d.capture_sha256 = c.sha256
+    (select count(*) from rasid.captures where captured_on < %(day)s) - (
+        select count(distinct (captured_on, capture_sha256)) from rasid.raw_pages
+        where outcome = 'dead_letter' and captured_on < %(day)s
+            and id in (select page_id from rasid.dead_letters)
+            and exists (
+                select from rasid.captures as c
+                where c.captured_on = raw_pages.captured_on and c.sha256 = capture_sha256
             )
-    ), count(*), pg_total_relation_size('rasid.captures')
-from rasid.captures as c;
-
--- name: prune_captures
-delete from rasid.captures where ctid = any(array(
-    select ctid from rasid.captures as c
-    where ctid >= format('(%%s,0)', %(first)s::bigint)::tid
-        and ctid < format('(%%s,0)', %(last)s::bigint)::tid
-        and last_seen_at < %(before)s
-        and not exists (select from rasid.dead_letters as d where d.capture_sha256 = c.sha256)
-    for update skip locked
-));
+    ),
+    (select count(*) from rasid.captures),
+    (
+        select coalesce(sum(pg_total_relation_size(inhrelid)), 0)
+        from pg_inherits where inhparent = 'rasid.captures'::regclass
+    );
 
 -- name: pages_due
 -- What became of pages that left no trace in an article. Who made an article or a version stays.

@@ -1,6 +1,7 @@
 -- name: add
 -- The first result stands: a page done twice after a crash stays what it became the first time.
--- Only a dead letter gives way, when its replay ends.
+-- Only a dead letter gives way, when its replay ends. Of a page that comes again on a later day the
+-- body is stored on that day.
 insert into rasid.raw_pages (
     id, requested_url, final_url, origin, source, feed_url, fetched_at, status, headers,
     capture_sha256, outcome, reason, detail, article_id, extractor_version, rules_missed
@@ -10,6 +11,8 @@ insert into rasid.raw_pages (
     %(detail)s, %(article_id)s, %(extractor_version)s, %(rules_missed)s
 )
 on conflict (id) do update set
+    capture_sha256 = excluded.capture_sha256,
+    captured_on = excluded.captured_on,
     outcome = excluded.outcome,
     reason = excluded.reason,
     detail = excluded.detail,
@@ -18,6 +21,11 @@ on conflict (id) do update set
     rules_missed = excluded.rules_missed,
     processed_at = now()
 where raw_pages.outcome = 'dead_letter';
+
+-- name: came_again
+-- Rows that `add` has locked.
+update rasid.raw_pages set captured_on = (now() at time zone 'UTC')::date
+where id = any(%(ids)s) and captured_on < (now() at time zone 'UTC')::date;
 
 -- name: is_done
 select from rasid.raw_pages where id = %(id)s and outcome <> 'dead_letter';
@@ -33,7 +41,7 @@ select
     p.requested_url, p.final_url, p.origin, p.source, p.feed_url, p.fetched_at, p.status, p.headers,
     l.title as feed_title, l.published_at as feed_published_at, c.body
 from rasid.raw_pages as p
-join rasid.captures as c on c.sha256 = p.capture_sha256
+join rasid.captures as c on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256
 left join rasid.links as l on l.page_id = p.id
 where p.requested_url = any(%(urls)s)
     or p.final_url = any(%(urls)s)

@@ -24,9 +24,10 @@ from rasid.feeds where url = any(%(urls)s);
 select
     p.id, p.requested_url, p.final_url, p.origin, p.source, p.fetched_at, p.status, p.outcome,
     p.reason, p.detail, p.article_id, p.extractor_version, p.processed_at,
-    octet_length(c.body) as capture_bytes
+    p.captured_on, octet_length(c.body) as capture_bytes
 from rasid.raw_pages as p
-left join rasid.captures as c on c.sha256 = p.capture_sha256
+left join rasid.captures as c
+    on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256
 where p.requested_url = any(%(urls)s)
     or p.final_url = any(%(urls)s)
     or (
