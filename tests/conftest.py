@@ -21,6 +21,11 @@ hypothesis_settings.register_profile("rasid", deadline=None)
 hypothesis_settings.load_profile("rasid")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: gzip writes the time into them, and every process has its own."""
+    return f"{len(val)}_bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """Embedded servers in a temporary directory; they end with the run, also when it is killed."""

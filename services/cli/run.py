@@ -22,6 +22,8 @@ from services.shared.sources import Source
 from services.storage import migrate as migrations
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Many tests wait for a server or a process; those of one file share what they need.
+ALL_TESTS = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
 
 
 @app.command()
@@ -251,7 +253,7 @@ def demo(context: typer.Context) -> None:
     add_help_option=False,
 )
 def run_tests(context: typer.Context) -> None:
-    """Run the test suite; what follows is handed to pytest.
+    """Run the test suite, all of it in several processes; what follows is handed to pytest.
 
     \b
     Examples:
@@ -263,7 +265,7 @@ def run_tests(context: typer.Context) -> None:
         environ.pop(name, None)
     raise typer.Exit(
         subprocess.run(  # noqa: S603
-            [sys.executable, "-P", "-m", "pytest", *context.args],
+            [sys.executable, "-P", "-m", "pytest", *(context.args or ALL_TESTS)],
             cwd=ROOT,
             env=environ,
             check=False,
