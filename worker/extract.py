@@ -18,9 +18,6 @@ from worker.fields import dates, places, titles
 from worker.fields.page import Page
 from worker.fields.page import read as read_page
 
-#: Stored with each article version; count up when the same page gives another extraction.
-EXTRACTOR_VERSION = 1
-
 _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
 #: trafilatura's time grows with the square of the paragraphs: here it takes seconds.

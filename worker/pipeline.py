@@ -16,9 +16,10 @@ from dataclasses import replace
 
 import psycopg
 
-from services.queue import Queue, Taken, Unreadable
+from services.queue import Queue, Taken, Unreadable, of_ticket
 from services.shared import compression
 from services.shared.contracts import (
+    EXTRACTOR_VERSION,
     Article,
     DeadLetter,
     Decision,
@@ -33,7 +34,7 @@ from services.shared.settings import Settings
 from services.storage import Connection, changes, raw_pages, results
 from services.storage.results import Processed
 from worker import quotations, stories
-from worker.extract import EXTRACTOR_VERSION, extract
+from worker.extract import extract
 from worker.limits import guarded
 from worker.normalize import normalize
 from worker.stories import Documents
@@ -68,12 +69,14 @@ def process(  # noqa: PLR0913 - all that a process holds open
         return []
     attempts = dict(zip(ids, queue.count_attempts(ids), strict=True))
     taken = queue.take(ids)
-    gone = [page_id for page_id in ids if taken[page_id] is None]
+    gone = [waiting_id for waiting_id in ids if taken[waiting_id] is None]
     done_before = raw_pages.known(connection, gone) if gone else set()
+    # Nothing is lost where a body is gone that was to be read again: it is kept in the store.
+    done_before |= {waiting_id for waiting_id in gone if of_ticket(waiting_id)[1] is not None}
     processed = [
-        _result(page_id, taken[page_id], attempts[page_id], settings)
-        for page_id in ids
-        if page_id not in done_before
+        _result(waiting_id, taken[waiting_id], attempts[waiting_id], settings)
+        for waiting_id in ids
+        if waiting_id not in done_before
     ]
     decisions = _save(connection, processed)
     stored = [found.article_id for found in decisions if found.article_id is not None]
@@ -118,7 +121,7 @@ def _leave_suspects(ids: Sequence[str], lane: Lane, queue: Queue) -> Sequence[st
 
 
 def _result(
-    page_id: str, taken: Taken | Unreadable | None, attempt: int, settings: Settings
+    waiting_id: str, taken: Taken | Unreadable | None, attempt: int, settings: Settings
 ) -> Processed:
     result: Result
     if isinstance(taken, Taken):
@@ -140,7 +143,10 @@ def _result(
         page = RawPage(body=taken.stored, origin="queue")
         result = DeadLetter(reason="invalid_message", detail=taken.problem, attempts=attempt)
         compressed = compression.compress(taken.stored)
-    return Processed(page_id=page_id, page=page, compressed=compressed, result=result)
+    page_id, replay_id = of_ticket(waiting_id)
+    return Processed(
+        page_id=page_id, page=page, compressed=compressed, result=result, replay_id=replay_id
+    )
 
 
 def _save(connection: Connection, processed: Sequence[Processed]) -> list[Decision]:

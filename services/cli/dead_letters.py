@@ -5,20 +5,19 @@ from typing import Annotated
 
 import typer
 
-from services.cli import tables
+from services.cli import replay, tables
 from services.cli.app import (
     Json,
     Limit,
     app,
     output,
     print_json,
-    progress_console,
     settings_of,
 )
-from services.cli.session import database, servers
-from services.queue import Queue
+from services.cli.session import database
 from services.shared.errors import RasidError
-from services.storage import connect, dead_letters
+from services.storage import dead_letters
+from services.storage.replays import Choice
 
 dead_letters_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(dead_letters_app, name="dead-letters")
@@ -97,10 +96,11 @@ def dead_letters_replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Put dead letters on the queue again; what fails again becomes a dead letter again.
+    """Read dead letters again; what fails again becomes a dead letter again.
 
-    Those on the queue again already are left alone, unless they are named.
+    The same as `rasid replay --dead-letters --yes`, and for single pages.
 
     \b
     Examples:
@@ -108,30 +108,15 @@ def dead_letters_replay(
       rasid dead-letters replay --reason error
       rasid dead-letters replay 0f3c... 71aa...
     """
-    with (
-        servers(settings_of(context)) as session,
-        connect(session.database_url) as connection,
-    ):
-        letters = dead_letters.listing(
-            connection, reason=reason, ids=page_ids or None, waiting=not page_ids
-        )
-        _check_named(page_ids, letters)
+    choice = Choice(
+        dead_letters=True, reasons=(reason,) if reason else (), page_ids=tuple(page_ids or ())
+    )
+    with database(settings_of(context)) as connection:
+        _check_named(page_ids, dead_letters.listing(connection, ids=page_ids or None))
         if dry_run:
-            output().print(tables.dead_letters_table(letters))
-            output().print(f"{len(letters)} would be replayed.")
+            replay.preview(connection, choice, as_json=as_json)
             return
-        queue = Queue(session.settings)
-        sent = 0
-        for letter in letters:
-            message = dead_letters.message(connection, letter)
-            if message is None:
-                output().print(f"{letter.page_id}: its body was never received; left as it is")
-                continue
-            queue.wait_for_room(lambda why: progress_console().print(f"waiting: {why}"))
-            queue.replay(letter.page_id, message)
-            dead_letters.mark_replayed(connection, letter)
-            sent += 1
-    output().print(f"{sent} of {len(letters)} dead letters are on the queue again.")
+    replay.run(settings_of(context), choice, processes=1, as_json=as_json)
 
 
 @dead_letters_app.command("discard")

@@ -11,7 +11,7 @@ published). In the broker, which may lose everything: Celery's own, `rasid:attem
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from celery import Celery
@@ -123,20 +123,22 @@ class Queue:
             log.warning("hint not sent", pages=len(new), error=str(error))
         return len(new)
 
-    def replay(self, page_id: str, page: RawPage | bytes) -> None:
-        """Put a page on the queue again under the id it had, with no attempt counted.
+    def publish_again(self, pages: Mapping[str, RawPage | bytes]) -> None:
+        """Store pages that are to be read again, by their ticket, and tell the workers.
 
         Bytes are what `take` found unreadable, perhaps because a newer Rasid had written it.
 
         Raises:
-            TransientError: Redis is away or full.
+            TransientError: Redis is away or full; nothing of the pages is stored.
         """
-        self.forgive([page_id])
+        now = time.time()
         with transient_errors(), self._bodies.pipeline(transaction=True) as pipe:
-            pipe.set(BODY + page_id, _pack(page) if isinstance(page, RawPage) else page, nx=True)
-            pipe.zadd(PENDING["replay"], {page_id: time.time()}, nx=True)
+            for ticket, page in pages.items():
+                body = _pack(page) if isinstance(page, RawPage) else page
+                pipe.set(BODY + ticket, body, nx=True)
+            pipe.zadd(PENDING["replay"], dict.fromkeys(pages, now), nx=True)
             pipe.execute()
-        self.send([page_id], "replay", alone=True)
+        self.send(list(pages), "replay")
 
     def send(self, ids: Sequence[str], lane: Lane, *, alone: bool = False) -> None:
         """Tell the workers of pending ids, ten to a message, or each in a message of its own.
@@ -345,6 +347,20 @@ class Queue:
         with transient_errors():
             self._bodies.ping()
             self._broker.ping()
+
+
+def ticket(page_id: str, replay_id: int) -> str:
+    """Return the id under which a page waits that is read again.
+
+    Not its own: it may come from the crawler at the same time.
+    """
+    return f"{page_id}.{replay_id}"
+
+
+def of_ticket(waiting_id: str) -> tuple[str, int | None]:
+    """Return the id of the page that waits under an id, and the replay that reads it again."""
+    page_id, _, replay_id = waiting_id.partition(".")
+    return page_id, int(replay_id) if replay_id else None
 
 
 def _pack(page: RawPage) -> bytes:

@@ -14,6 +14,8 @@ from typing import Literal, get_args
 from services.shared.errors import InvalidMessage
 
 SCHEMA_VERSION = 1
+#: Stored with each article version; count up when the same page gives another extraction.
+EXTRACTOR_VERSION = 1
 
 Lane = Literal["live", "bulk", "replay"]
 LANES: tuple[Lane, ...] = get_args(Lane)

@@ -18,6 +18,8 @@ SHORTER = 0.9
 #: A text that is still as short after this time is what the publisher made of the article.
 ACCEPTED_AFTER = timedelta(hours=24)
 ELLIPSES = ("…", "...")
+#: Characters of a difference that are told.
+SHOWN = 160
 #: How far a date of this precision may be from the very time, time zones included.
 SPANS = {"day": timedelta(hours=38), "month": timedelta(days=32), "year": timedelta(days=367)}
 
@@ -33,6 +35,26 @@ class Worse:
 def changed(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
     """Return which of FIELDS differ; a date in another zone is the same date."""
     return [name for name in FIELDS if old[name] != new[name]]
+
+
+def difference(old: object, new: object) -> tuple[str | None, str | None]:
+    """Return both as words, cut to where they begin to differ."""
+    before, after = _words(old), _words(new)
+    if before is None or after is None:
+        return before and before[:SHOWN], after and after[:SHOWN]
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((n for n, (one, other) in pairs if one != other), min(len(before), len(after)))
+    start = max(0, same - SHOWN // 4)
+    lead = "…" * bool(start)
+    return lead + before[start : start + SHOWN], lead + after[start : start + SHOWN]
+
+
+def _words(value: object) -> str | None:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return None if value is None else str(value)
 
 
 def reason(*, same_bytes: bool, same_extractor: bool) -> VersionReason:

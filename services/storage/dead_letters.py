@@ -1,4 +1,4 @@
-"""Dead letters: list them, fetch what a replay publishes, mark them replayed, discard them."""
+"""Dead letters: list them, fetch their pages, discard them; `replays` reads them again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,10 +35,9 @@ def listing(
     *,
     reason: str | None = None,
     ids: Sequence[str] | None = None,
-    waiting: bool = False,
     limit: int | None = None,
 ) -> list[Letter]:
-    """Return dead letters, the newest first; `waiting` leaves out those being replayed.
+    """Return dead letters, the newest first.
 
     Raises:
         TransientError: Postgres is away.
@@ -46,7 +45,6 @@ def listing(
     values: dict[str, object] = {
         "reason": reason,
         "ids": None if ids is None else list(ids),
-        "waiting": waiting,
         "limit": limit,
     }
     with transient_errors(), connection.cursor(row_factory=class_row(Letter)) as cursor:
@@ -67,31 +65,6 @@ def raw_page(connection: Connection, page_id: str) -> RawPage | None:
     header, body = str(row[0]), row[1]
     assert isinstance(body, bytes)  # noqa: S101 - for the type checker
     return contracts.decode_header(header.encode(), compression.decompress(body))
-
-
-def message(connection: Connection, letter: Letter) -> RawPage | bytes | None:
-    """Return what a replay publishes: the raw page, or what lay on the queue and was none.
-
-    None where nothing was ever received.
-
-    Raises:
-        TransientError: Postgres is away.
-        InvalidMessage: what is kept is not a raw page.
-    """
-    if letter.reason == "body_missing":
-        return None
-    page = raw_page(connection, letter.page_id)
-    return page.body if page and letter.reason == "invalid_message" else page
-
-
-def mark_replayed(connection: Connection, letter: Letter) -> None:
-    """Note that the page is on the queue again; success removes it, failure clears the note.
-
-    A worker may have been quicker: a letter that failed again since it was read is not noted.
-    """
-    values = {"id": letter.page_id, "failures_count": letter.failures_count}
-    with transient_errors(), connection.transaction():
-        connection.execute(SQL.mark_replayed, values)
 
 
 def discard(connection: Connection, ids: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from services.storage import (
     changes,
     queries,
     quotations,
+    rereading,
     search,
     stories,
     transient_errors,
@@ -31,6 +32,7 @@ from services.storage import (
     watches,
     withdrawals,
 )
+from services.storage.rereading import Before
 from services.storage.text import storable
 
 ARTICLES = queries("articles")
@@ -48,6 +50,8 @@ class Processed:
     page: RawPage
     compressed: bytes
     result: Result
+    #: The replay for which the page was read again; None where it has just been received.
+    replay_id: int | None = None
     #: Of the body; hashed once, for it is asked for by each row that is written.
     capture_sha256: bytes = field(init=False)
 
@@ -72,14 +76,26 @@ def save(
         psycopg.Error: Postgres refuses a value; nothing of the chunk is stored.
     """
     with transient_errors(), connection.transaction():
+        again = [item.page_id for item in processed if item.replay_id is not None]
+        before = rereading.before(connection, again)
         _add_parents(connection, processed)
-        decisions = _save_articles(connection, processed, extractor_version)
+        rows = [
+            _article_row(item, item.result, extractor_version, before.get(item.page_id))
+            for item in processed
+            if isinstance(item.result, Article)
+        ]
+        decisions = _save_articles(connection, rows)
         for item in processed:
             if isinstance(item.result, Rejection):
                 decisions[item.page_id] = Decision(page_id=item.page_id, status="rejected")
             elif isinstance(item.result, DeadLetter):
                 decisions[item.page_id] = Decision(page_id=item.page_id, status="dead_letter")
-        _record(connection, processed, decisions, extractor_version)
+        differences = {str(row["page_id"]): row.get("differences") for row in rows}
+        pages = {
+            item.page_id: _raw_page_row(item, decisions[item.page_id], extractor_version)
+            for item in processed
+        }
+        _record(connection, processed, pages, before, differences)
     return [decisions[item.page_id] for item in processed]
 
 
@@ -87,7 +103,7 @@ def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None
     names = sorted({item.page.source for item in processed if item.page.source})
     if names:
         connection.execute(ARTICLES.add_sources, storable({"names": names}))
-    captures = {item.capture_sha256: item.compressed for item in processed}
+    captures = {item.capture_sha256: item.compressed for item in processed if _brings_its_body(item)}
     with connection.cursor() as cursor:
         cursor.executemany(
             ARTICLES.add_capture,
@@ -95,19 +111,15 @@ def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None
         )
 
 
-def _save_articles(
-    connection: Connection, processed: Sequence[Processed], extractor_version: int
-) -> dict[str, Decision]:
-    rows = sorted(
-        (
-            _article_row(item, item.result, extractor_version)
-            for item in processed
-            if isinstance(item.result, Article)
-        ),
-        key=lambda row: (_bytes(row["normalized_url_sha256"]), str(row["page_id"])),
-    )
+def _brings_its_body(item: Processed) -> bool:
+    """What is read again is kept already; if it fails, for longer."""
+    return item.replay_id is None or isinstance(item.result, DeadLetter)
+
+
+def _save_articles(connection: Connection, rows: list[Row]) -> dict[str, Decision]:
     if not rows:
         return {}
+    rows.sort(key=lambda row: (_bytes(row["normalized_url_sha256"]), str(row["page_id"])))
     created, others = _insert(connection, rows)
     updates = versions.update(connection, others)
     owners = _claim_texts(connection, created, updates.rows)
@@ -120,8 +132,11 @@ def _save_articles(
         duplicate_of = None if owner == article_id else owner
         outcome = updates.outcomes.get(page_id)
         if outcome is None:
-            detail = {"duplicate_of": duplicate_of} if duplicate_of else None
-            events.append(Event(kind="created", article_id=article_id, version=1, detail=detail))
+            detail: Row = {"duplicate_of": duplicate_of} if duplicate_of else {}
+            detail |= versions.cause(row)
+            events.append(
+                Event(kind="created", article_id=article_id, version=1, detail=detail or None)
+            )
         decisions[page_id] = Decision(
             page_id=page_id,
             status=outcome.status if outcome else "duplicate" if duplicate_of else "created",
@@ -200,18 +215,25 @@ def _publish(
 def _record(
     connection: Connection,
     processed: Sequence[Processed],
-    decisions: Mapping[str, Decision],
-    extractor_version: int,
+    pages: Mapping[str, Row],
+    before: Mapping[str, Before],
+    differences: Mapping[str, object],
 ) -> None:
+    """Keep what became of each page; where it was read again, beside what it was before."""
+    added = []
+    for item in sorted(processed, key=lambda item: item.page_id):
+        row = pages[item.page_id]
+        was = before.get(item.page_id)
+        if was is None:
+            added.append(row)
+        else:
+            rereading.record(connection, was, row)
+        if item.replay_id is not None:
+            rereading.done(connection, item.replay_id, row, differences.get(item.page_id), was)
     with connection.cursor() as cursor:
-        cursor.executemany(
-            RAW_PAGES.add,
-            [
-                _raw_page_row(item, decisions[item.page_id], extractor_version)
-                for item in sorted(processed, key=lambda item: item.page_id)
-            ],
-        )
-        cursor.execute(RAW_PAGES.came_again, {"ids": [item.page_id for item in processed]})
+        cursor.executemany(RAW_PAGES.add, added)
+        stored = [item.page_id for item in processed if _brings_its_body(item)]
+        cursor.execute(RAW_PAGES.came_again, {"ids": stored})
         dead = [item for item in processed if isinstance(item.result, DeadLetter)]
         if dead:
             cursor.executemany(DEAD_LETTERS.add, [_dead_letter_row(item) for item in dead])
@@ -220,7 +242,9 @@ def _record(
         connection.execute(DEAD_LETTERS.resolve, {"ids": resolved})
 
 
-def _article_row(item: Processed, article: Article, extractor_version: int) -> Row:
+def _article_row(
+    item: Processed, article: Article, extractor_version: int, was: Before | None
+) -> Row:
     page, extraction = item.page, article.extraction
     fields = asdict(extraction)
     row = storable(
@@ -246,6 +270,8 @@ def _article_row(item: Processed, article: Article, extractor_version: int) -> R
     row["fingerprint"] = article.fingerprint
     row["passages"] = article.passages
     row["text_changed"] = False
+    row["was"] = was
+    row["observed_at"] = page.fetched_at or (was and was.processed_at)
     return row
 
 
@@ -272,6 +298,9 @@ def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -
             "fetched_at": page.fetched_at,
             "status": page.status,
             "headers": Jsonb(storable(dict(page.headers))),
+            "feed_title": page.feed_title,
+            "feed_published_at": page.feed_published_at,
+            "time_zone": page.time_zone,
             "capture_sha256": item.capture_sha256,
             "outcome": decision.status,
             "reason": failed and failed.reason,

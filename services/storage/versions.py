@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from services.shared import versions
 from services.shared.contracts import DecisionStatus, Event, VersionReason
 from services.storage import Connection, queries
+from services.storage.rereading import Before
 from services.storage.withdrawals import BY_ITSELF
 
 ARTICLES = queries("articles")
@@ -21,6 +22,22 @@ SQL = queries("versions")
 WITHDRAWALS = queries("withdrawals")
 
 Row = dict[str, object]
+#: What an article says beside its versions' content.
+DETAILS = (
+    "published_at_precision",
+    "published_at_seen",
+    "modified_at",
+    "canonical_url",
+    "site_name",
+    "section",
+    "dateline",
+    "description",
+    "image_url",
+    "tags",
+    "labels",
+    "captions",
+    "comments_count",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +72,9 @@ class _Stored:
     text_sha256: bytes
     capture_sha256: bytes
     extractor_version: int
+    page_id: str
+    observed_page_id: str
+    fetched_at: datetime | None
     observed_at: datetime
     withdrawn_at: datetime | None
     withdrawn_reason: str | None
@@ -83,17 +103,19 @@ def update(tx: Connection, rows: Sequence[Row]) -> Updates:
 
 
 def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Outcome:
-    fetched_at = row["fetched_at"]
+    was = row["was"]
+    if isinstance(was, Before) and was.article_id == current.id:
+        return _read_again(tx, row, current, updates)
+    observed_at = row["observed_at"]
     if row["content_sha256"] == current.content_sha256:
-        tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": fetched_at})
-        if isinstance(fetched_at, datetime) and fetched_at > current.observed_at:
-            tx.execute(SQL.seen_again, {"id": current.id, "observed_at": fetched_at})
-            current.observed_at = fetched_at
+        tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": observed_at})
+        if isinstance(observed_at, datetime) and observed_at > current.observed_at:
+            tx.execute(SQL.seen_again, row)
+            current.observed_at, current.observed_page_id = observed_at, str(row["page_id"])
         return Outcome(article_id=current.id, status="unchanged")
     if _is_outdated(tx, row, current):
         return Outcome(article_id=current.id, status="outdated")
-    with tx.cursor(row_factory=dict_row) as cursor:
-        old: dict[str, Any] = cursor.execute(SQL.content, {"id": current.id}).fetchone() or {}
+    old = _content(tx, current)
     changed = versions.changed(old, row)
     if not changed:
         return Outcome(article_id=current.id, status="unchanged")
@@ -104,43 +126,111 @@ def _update(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Out
     detail = _why_worse(tx, old, row, changed, reason)
     if detail:
         return Outcome(article_id=current.id, status="worse", detail=detail)
-    before = updates.rows.get(current.id, {})
+    _explain(row, reason, old, changed)
+    _store(tx, row, current, updates)
+    return Outcome(article_id=current.id, status="updated")
+
+
+def _read_again(tx: Connection, row: Row, current: _Stored, updates: Updates) -> Outcome:
+    """Take what a page says that the article was made of before.
+
+    An article is read again only from the page it was last seen on: so the order in which its pages
+    are read again makes no difference. What is newly read of it is better, also where it is less.
+    """
+    if row["page_id"] != current.observed_page_id or _is_older_reading(row, current):
+        return Outcome(article_id=current.id, status="outdated")
+    old = _content(tx, current)
+    changed = versions.changed(old, row)
+    details = [name for name in DETAILS if old[name] != row[name]]
+    same_page = row["page_id"] == current.page_id
+    # Bytes that came again at a later time are one page, which names its first time.
+    row |= {
+        "fetched_at": current.fetched_at if same_page else row["fetched_at"],
+        "observed_at": current.observed_at,
+    }
+    reason: VersionReason = (
+        "context" if row["extractor_version"] == current.extractor_version else "extractor"
+    )
+    _explain(row, reason, old, [*changed, *details])
+    if changed:
+        _store(tx, row, current, updates)
+        return Outcome(article_id=current.id, status="updated")
+    if details or row["extractor_version"] != current.extractor_version:
+        tx.execute(SQL.read_again, row)
+        current.extractor_version = int(str(row["extractor_version"]))
+    if details:
+        detail = {"reason": reason, "changed": details, **cause(row)}
+        updates.events.append(
+            Event(kind="updated", article_id=current.id, version=current.version, detail=detail)
+        )
+    return Outcome(article_id=current.id, status="unchanged")
+
+
+def _content(tx: Connection, current: _Stored) -> dict[str, Any]:
+    with tx.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(SQL.content, {"id": current.id}).fetchone() or {}
+
+
+def _explain(
+    row: Row, reason: VersionReason, old: Mapping[str, Any], changed: Sequence[str]
+) -> None:
     row |= {
         "version_reason": reason,
-        "version_changed": changed,
-        "text_changed": row["text_sha256"] != current.text_sha256 or before.get("text_changed"),
+        "version_changed": [name for name in changed if name in versions.FIELDS],
+        "differences": {name: versions.difference(old[name], row[name]) for name in changed},
     }
+
+
+def _store(tx: Connection, row: Row, current: _Stored, updates: Updates) -> None:
+    """Make the row the article's newest version, when `_explain` has said why."""
+    before = updates.rows.get(current.id, {})
+    row["text_changed"] = row["text_sha256"] != current.text_sha256 or before.get("text_changed")
     tx.execute(ARTICLES.supersede, row)
     tx.execute(ARTICLES.update_article, row)
     tx.execute(SQL.forget_worse, {"id": current.id, "seen_at": None})
     if row["text_sha256"] != current.text_sha256:
         updates.events += _release_text(tx, current)
     current.version += 1
-    current.content_sha256 = row["content_sha256"]  # type: ignore[assignment]
-    current.text_sha256 = row["text_sha256"]  # type: ignore[assignment]
-    current.capture_sha256 = row["capture_sha256"]  # type: ignore[assignment]
-    current.extractor_version = row["extractor_version"]  # type: ignore[assignment]
-    if isinstance(fetched_at, datetime):
-        current.observed_at = fetched_at
+    for name in ("content_sha256", "text_sha256", "capture_sha256", "extractor_version", "page_id"):
+        setattr(current, name, row[name])
+    current.observed_page_id, current.fetched_at = str(row["page_id"]), row["fetched_at"]  # type: ignore[assignment]
+    if isinstance(row["observed_at"], datetime):
+        current.observed_at = row["observed_at"]
     updates.rows[current.id] = row
     updates.events.append(
         Event(
             kind="updated",
             article_id=current.id,
             version=current.version,
-            detail={"reason": reason, "changed": changed},
+            detail={
+                "reason": row["version_reason"],
+                "changed": row["version_changed"],
+                **cause(row),
+            },
         )
     )
-    return Outcome(article_id=current.id, status="updated")
+
+
+def cause(row: Mapping[str, object]) -> dict[str, object]:
+    """Return what an event says beside the rest where the page has not just been fetched."""
+    return {"cause": "replay"} if row["was"] else {}
+
+
+def _is_older_reading(row: Row, current: _Stored) -> bool:
+    return int(str(row["extractor_version"])) < current.extractor_version
 
 
 def _is_outdated(tx: Connection, row: Row, current: _Stored) -> bool:
     """Return whether the stored article is of a later page, or of a better reading of this one."""
+    observed_at = row["observed_at"]
+    if row["was"]:
+        # At its own time, whatever is done first.
+        place = observed_at, row["page_id"]
+        return place < (current.observed_at, current.observed_page_id)
     if row["capture_sha256"] == current.capture_sha256:
-        return int(str(row["extractor_version"])) < current.extractor_version
-    fetched_at = row["fetched_at"]
-    if isinstance(fetched_at, datetime) and fetched_at != current.observed_at:
-        return fetched_at < current.observed_at
+        return _is_older_reading(row, current)
+    if isinstance(observed_at, datetime) and observed_at != current.observed_at:
+        return observed_at < current.observed_at
     # Times do not tell. A page that was done before is done again because a worker was killed.
     return bool(tx.execute(RAW_PAGES.is_done, {"id": row["page_id"]}).fetchall())
 
@@ -162,7 +252,7 @@ def _why_worse(
         found = versions.poorer(old, row, changed)
     if found is None:
         return None
-    observed_at = row["fetched_at"]
+    observed_at = row["observed_at"]
     if found.final or not isinstance(observed_at, datetime):
         return found.detail
     sha256 = row["text_sha256" if "text" in changed else "content_sha256"]

@@ -131,8 +131,7 @@ def test_page_whose_body_was_lost(connection: Connection, settings: Settings) ->
 
     process([lost], connection, settings)
 
-    (letter,) = dead_letters.listing(connection)
-    assert dead_letters.message(connection, letter) is None
+    assert len(dead_letters.listing(connection)) == 1
     assert raw_pages.known(connection, [lost.id]) == set()
     Queue(settings).publish([lost], "live")
     assert process([lost], connection, settings)[lost.id].status == "created"
@@ -150,36 +149,3 @@ def test_table_that_somebody_locks(connection: Connection, settings: Settings) -
             process([news(1)], connection, settings)
 
     assert process([news(1)], connection, settings)[news(1).id].status == "created"
-
-
-def test_replay_that_fails_before_it_is_noted(connection: Connection, settings: Settings) -> None:
-    """A worker may be quicker than the note: the letter still counts as waiting to be replayed."""
-    bad = replace(news(1), status=99_999)
-    Queue(settings).publish([bad], "live")
-    process([bad], connection, settings)
-    (letter,) = dead_letters.listing(connection)
-
-    Queue(settings).replay(bad.id, bad)
-    process([bad], connection, settings)
-    dead_letters.mark_replayed(connection, letter)
-
-    (again,) = dead_letters.listing(connection, waiting=True)
-    assert again.failures_count == letter.failures_count + 1
-
-
-def test_replay_of_a_message_nobody_could_read(connection: Connection, settings: Settings) -> None:
-    """It goes back on the queue as it was: a newer Rasid, which wrote it, will read it."""
-    queue, bodies = Queue(settings), redis.Redis.from_url(redis_url(settings.bodies_url))
-    key = f"rasid:body:{news(1).id}"
-    queue.publish([news(1)], "live")
-    bodies.set(key, written := bytes(bodies.get(key) or b"").replace(b'n": 1,', b'n": 99,'))  # type: ignore[arg-type]
-    assert b'"schema_version": 99' in written
-    process([news(1)], connection, settings)
-    (letter,) = dead_letters.listing(connection)
-    assert letter.reason == "invalid_message"
-
-    message = dead_letters.message(connection, letter)
-    assert message is not None
-    queue.replay(letter.page_id, message)
-
-    assert bodies.get(key) == written

@@ -24,7 +24,7 @@ insert into rasid.articles (
     %(dateline)s, %(description)s, %(image_url)s, %(tags)s, %(labels)s, %(captions)s,
     %(comments_count)s, %(comments)s, %(witnesses)s, %(text_sha256)s, %(content_sha256)s, %(extractor_version)s, %(page_id)s,
     %(capture_sha256)s, %(origin)s, %(feed_url)s, %(fetched_at)s,
-    coalesce(%(fetched_at)s, now())
+    coalesce(%(observed_at)s, now())
 )
 on conflict (normalized_url_sha256) do nothing
 returning id;
@@ -34,7 +34,8 @@ returning id;
 -- not so strongly that a copy which names one of them in duplicate_of would have to wait.
 select
     normalized_url_sha256, id, version, content_sha256, text_sha256, capture_sha256,
-    extractor_version, observed_at, withdrawn_at, withdrawn_reason
+    extractor_version, page_id, coalesce(observed_page_id, page_id) as observed_page_id, fetched_at,
+    observed_at, withdrawn_at, withdrawn_reason
 from rasid.articles
 where normalized_url_sha256 = any(%(keys)s)
 order by normalized_url_sha256
@@ -87,7 +88,8 @@ update rasid.articles set
     page_id = %(page_id)s,
     capture_sha256 = %(capture_sha256)s,
     fetched_at = %(fetched_at)s,
-    observed_at = coalesce(%(fetched_at)s, now()),
+    observed_at = coalesce(%(observed_at)s, now()),
+    observed_page_id = null,
     updated_at = now()
 where id = %(id)s;
 

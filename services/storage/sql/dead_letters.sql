@@ -28,7 +28,6 @@ from rasid.dead_letters as d
 left join rasid.raw_pages as p on p.id = d.page_id
 where (%(reason)s::text is null or d.reason = %(reason)s)
     and (%(ids)s::text[] is null or d.page_id = any(%(ids)s))
-    and (not %(waiting)s or d.replayed_at is null)
 order by d.last_failed_at desc, d.page_id
 limit %(limit)s;
 
@@ -41,14 +40,10 @@ left join rasid.captures as c
     on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256
 where d.page_id = %(id)s;
 
--- name: mark_replayed
-update rasid.dead_letters set replayed_at = now()
-where page_id = %(id)s and failures_count = %(failures_count)s;
-
 -- name: discard
 -- The page's row keeps saying that it was a dead letter, and that a person gave it up.
 with gone as (
     delete from rasid.dead_letters where page_id = any(%(ids)s) returning page_id
 )
 update rasid.raw_pages set detail = 'discarded by hand; ' || coalesce(detail, '')
-from gone where raw_pages.id = gone.page_id;
+from gone where raw_pages.id = gone.page_id and raw_pages.outcome = 'dead_letter';

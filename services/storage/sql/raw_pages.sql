@@ -4,11 +4,13 @@
 -- body is stored on that day.
 insert into rasid.raw_pages (
     id, requested_url, final_url, origin, source, feed_url, fetched_at, status, headers,
-    capture_sha256, outcome, reason, detail, article_id, extractor_version, rules_missed
+    capture_sha256, outcome, reason, detail, article_id, extractor_version, rules_missed,
+    feed_title, feed_published_at, time_zone
 ) values (
     %(id)s, %(requested_url)s, %(final_url)s, %(origin)s, %(source)s, %(feed_url)s,
     %(fetched_at)s, %(status)s, %(headers)s, %(capture_sha256)s, %(outcome)s, %(reason)s,
-    %(detail)s, %(article_id)s, %(extractor_version)s, %(rules_missed)s
+    %(detail)s, %(article_id)s, %(extractor_version)s, %(rules_missed)s, %(feed_title)s,
+    %(feed_published_at)s, %(time_zone)s
 )
 on conflict (id) do update set
     capture_sha256 = excluded.capture_sha256,
@@ -55,3 +57,6 @@ where p.requested_url = any(%(urls)s)
     or p.id in (select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s))
 order by p.processed_at desc, p.id, l.id
 limit 1;
+
+-- name: capture
+select body from rasid.captures where sha256 = %(sha256)s limit 1;

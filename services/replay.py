@@ -1,0 +1,109 @@
+"""Hand stored pages to the workers again, a few at a time, behind all that is new.
+
+The pages of a replay and what is done of them are in Postgres; Redis holds a handful. So it can be
+killed anywhere: what is not done is handed on again, and what is done is not done twice.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from services.queue import CHUNK, Queue, ticket
+from services.shared.contracts import RawPage
+from services.shared.errors import TransientError
+from services.shared.sources import Source
+from services.storage import Connection, Database, replays
+
+#: Between two looks at the queue; a message takes a worker some hundred milliseconds.
+LOOK_EVERY_S = 0.02
+#: The same while a server is away.
+AWAY_S = 2.0
+#: So long nothing has been done, though something waits: somebody wants to know.
+STILL_S = 30.0
+NO_WORKER = "no worker takes pages that are to be read again: is `rasid worker` running?"
+
+
+def feed(  # noqa: PLR0913 - three are by keyword only
+    queue: Queue,
+    database: Database,
+    replay_id: int,
+    sources: Mapping[str, Source],
+    *,
+    processes: int,
+    on_progress: Callable[[int], None] = lambda _: None,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Hand on the pages of a replay until all are done.
+
+    It keeps at most `processes` worker processes busy, so that the others are free for what is new;
+    while a page that is new waits for one, it hands on nothing. `on_progress` is told how many
+    pages are left, `on_wait` why nothing moves.
+    """
+    position, moved_at, told = 0, time.monotonic(), ""
+    while True:
+        try:
+            why = _why_wait(queue, processes)
+            if why is None:
+                connection = database.connection()
+                batch = replays.next_pages(connection, replay_id, after=position, limit=CHUNK)
+                if batch:
+                    _hand_on(queue, connection, replay_id, batch, sources)
+                    position, moved_at = batch[-1].position, time.monotonic()
+                    on_progress(replays.left(connection, replay_id))
+                    continue
+                if queue.depth().pages["replay"]:
+                    why = NO_WORKER
+                elif replays.left(connection, replay_id):
+                    position = 0  # some were lost on their way: once more, from the beginning
+                else:
+                    return
+        except TransientError as error:
+            why, moved_at = str(error), time.monotonic() - STILL_S
+            time.sleep(AWAY_S)
+        if why and why != told and time.monotonic() - moved_at > STILL_S:
+            told = why
+            on_wait(why)
+        time.sleep(LOOK_EVERY_S)
+
+
+def _why_wait(queue: Queue, processes: int) -> str | None:
+    """Return why nothing more is to be handed on now, or None if something may be."""
+    depth = queue.depth()
+    if depth.pages["replay"] > (processes - 1) * CHUNK:
+        return NO_WORKER
+    if depth.pages["live"] > CHUNK * processes:
+        return "what is new comes first"
+    return None
+
+
+def _hand_on(
+    queue: Queue,
+    connection: Connection,
+    replay_id: int,
+    batch: list[replays.Waiting],
+    sources: Mapping[str, Source],
+) -> None:
+    letters = [page.page_id for page in batch if page.is_dead_letter]
+    if letters:
+        replays.mark_letters(connection, letters)
+    gone = [page.page_id for page in batch if page.message is None]
+    if gone:
+        replays.give_up(connection, replay_id, gone)
+    pages = {
+        ticket(page.page_id, replay_id): page.message
+        if page.is_dead_letter
+        else _as_known_today(page.message, sources)
+        for page in batch
+        if page.message is not None
+    }
+    if pages:
+        queue.publish_again(pages)
+
+
+def _as_known_today(page: RawPage | bytes, sources: Mapping[str, Source]) -> RawPage | bytes:
+    """Return the page with the time zone and the rules its source has now."""
+    source = None if isinstance(page, bytes) else sources.get(page.source or "")
+    if source is None or isinstance(page, bytes):
+        return page
+    zone = source.time_zone or page.time_zone
+    return replace(page, time_zone=zone, rules=source.rules.by_name())

@@ -1,0 +1,347 @@
+"""Replays: choose pages, hand them on in the order of their fetch, and say what came of it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from services.shared import compression, contracts, urls
+from services.shared.contracts import EXTRACTOR_VERSION, RawPage
+from services.shared.errors import InvalidUrl
+from services.storage import Connection, queries, transient_errors
+from services.storage.text import storable
+
+SQL = queries("replays")
+CAPTURES = queries("raw_pages")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which stored pages are to be read again; what is not given leaves none out.
+
+    Times are of the fetch, or of the first reading where that is unknown; `until` is left out.
+    `reasons` are reasons of rejections or dead letters, or outcomes. `older_than` is a version of
+    the extractor. Dead letters are only chosen with `dead_letters`, and then nothing else is.
+    """
+
+    sources: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    reasons: tuple[str, ...] = ()
+    extractors: tuple[int, ...] = ()
+    older_than: int | None = None
+    urls: tuple[str, ...] = ()
+    page_ids: tuple[str, ...] = ()
+    dead_letters: bool = False
+
+    @property
+    def text(self) -> str:
+        """Return the choice as JSON, the same for the same choice."""
+        given = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(given, default=str, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a choice comes to: pages, bytes of their bodies as stored, times, counts."""
+
+    pages: int
+    bytes: int
+    without_body: int
+    first_at: datetime | None
+    last_at: datetime | None
+    by_source: dict[str, int] = field(default_factory=dict)
+    #: By (outcome, reason or "").
+    by_outcome: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A replay as it stands; `summary` once it has ended."""
+
+    id: int
+    choice: str
+    extractor_version: int
+    pages_count: int
+    bytes: int
+    left_count: int
+    summary: dict[str, Any] | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A page to be read again: bytes are a message that nobody could read; None has no body."""
+
+    position: int
+    page_id: str
+    message: RawPage | bytes | None
+    is_dead_letter: bool
+
+
+def choose(connection: Connection, choice: Choice) -> Chosen:
+    """Count what would be read again; nothing is changed.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        return _choose(connection, choice)
+
+
+def _choose(tx: Connection, choice: Choice) -> Chosen:
+    keys = []
+    for url in choice.urls:
+        try:
+            keys.append(hashlib.sha256(urls.key(url).encode()).digest())
+        except InvalidUrl:
+            continue  # a file's name
+    given = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(choice).items()}
+    values = {name: None if value == [] else value for name, value in given.items()}
+    tx.execute(SQL.make_chosen)
+    tx.execute(SQL.choose, storable(values) | {"keys": keys})
+    with tx.cursor(row_factory=dict_row) as cursor:
+        found: dict[str, Any] = cursor.execute(SQL.count_chosen).fetchone() or {}
+    return Chosen(
+        **found,
+        by_source=dict(tx.execute(SQL.chosen_by_source).fetchall()),  # type: ignore[arg-type]
+        by_outcome={
+            (str(outcome), str(reason)): int(str(count))
+            for outcome, reason, count in tx.execute(SQL.chosen_by_outcome)
+        },
+    )
+
+
+def begin(connection: Connection, choice: Choice) -> tuple[Replay, bool]:
+    """Return the replay of this choice that has not ended, or a new one, and whether it is new.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        values: dict[str, object] = {
+            "choice": choice.text,
+            "extractor_version": EXTRACTOR_VERSION,
+        }
+        connection.execute(SQL.lock, values)
+        row = connection.execute(SQL.open, values).fetchone()
+        is_new = row is None
+        if is_new:
+            _choose(connection, choice)
+            row = connection.execute(SQL.begin, values).fetchone()
+            connection.execute(SQL.add_pages, {"replay_id": row and row[0]})
+    assert row is not None  # noqa: S101 - it was there, or has been inserted
+    (replay,) = listing(connection, replay_id=int(str(row[0])))
+    return replay, is_new
+
+
+def find_open(connection: Connection, choice: Choice) -> Replay | None:
+    """Return the replay of this choice that has not ended, if there is one.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        row = connection.execute(SQL.open, {"choice": choice.text}).fetchone()
+    return listing(connection, replay_id=int(str(row[0])))[0] if row else None
+
+
+def listing(
+    connection: Connection, *, replay_id: int | None = None, limit: int | None = None
+) -> list[Replay]:
+    """Return replays, the newest first.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(SQL.listing, {"id": replay_id, "limit": limit}).fetchall()
+    return [Replay(**row) for row in rows]
+
+
+def next_pages(connection: Connection, replay_id: int, *, after: int, limit: int) -> list[Waiting]:
+    """Return pages that are not done yet, from a position on, with their bodies.
+
+    A dead letter comes with all it came with the first time.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    values = {"replay_id": replay_id, "after": after, "limit": limit}
+    with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
+        rows: list[dict[str, Any]] = cursor.execute(SQL.next_pages, values).fetchall()
+    _add_words_of_feeds(connection, rows)
+    return [
+        Waiting(
+            position=row["position"],
+            page_id=row["page_id"],
+            message=_message(connection, row),
+            is_dead_letter=row["dead_letter_reason"] is not None,
+        )
+        for row in rows
+    ]
+
+
+def _add_words_of_feeds(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Pages of before these were kept with them: their link knows, which may name a later page."""
+    keys = {}
+    for row in rows:
+        if row["feed_title"] is None and row["feed_published_at"] is None and row["requested_url"]:
+            try:
+                key = urls.key(row["requested_url"])
+            except InvalidUrl:
+                continue
+            keys[hashlib.sha256(key.encode()).digest()] = row
+    if not keys:
+        return
+    with transient_errors():
+        found = connection.execute(SQL.link_word, {"keys": list(keys)}).fetchall()
+    for key_sha256, title, published_at in found:
+        row = keys[key_sha256]  # type: ignore[index]
+        row["feed_title"], row["feed_published_at"] = title, published_at
+
+
+def _message(connection: Connection, row: Mapping[str, Any]) -> RawPage | bytes | None:
+    if row["capture_sha256"] is None:
+        return None  # pruned since
+    body = capture(connection, row["capture_sha256"])
+    if body is None:
+        return None
+    if row["dead_letter_reason"] == "invalid_message":
+        return body
+    if row["header"] is not None:
+        return contracts.decode_header(row["header"].encode(), body)
+    names = RawPage.__dataclass_fields__.keys() & row.keys()
+    return RawPage(body=body, **{name: row[name] for name in names})
+
+
+def capture(connection: Connection, sha256: bytes) -> bytes | None:
+    """Return the body with this hash, or None where it is not kept any more.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        row = connection.execute(CAPTURES.capture, {"sha256": sha256}).fetchone()
+    return compression.decompress(row[0]) if row and isinstance(row[0], bytes) else None
+
+
+def give_up(connection: Connection, replay_id: int, page_ids: Sequence[str]) -> None:
+    """Note that the bodies of these pages have gone.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    values = {"replay_id": replay_id, "page_ids": list(page_ids)}
+    with transient_errors():
+        connection.execute(SQL.give_up, values)
+
+
+def mark_letters(connection: Connection, page_ids: Sequence[str]) -> None:
+    """Note that these dead letters are about to be read again; a failure clears the note.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        connection.execute(SQL.mark_letters, {"page_ids": list(page_ids)})
+
+
+def left(connection: Connection, replay_id: int) -> int:
+    """Return how many pages are not done yet.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        row = connection.execute(SQL.left, {"replay_id": replay_id}).fetchone()
+    return int(str(row[0])) if row else 0
+
+
+def compare(connection: Connection, replay_id: int, *, examples: int = 3) -> dict[str, Any]:
+    """Return what has come of a replay so far, with a few examples, as JSON.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    values = {"replay_id": replay_id, "limit": examples}
+    with (
+        transient_errors(),
+        connection.transaction(),
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        counts = connection.execute(SQL.counts, values).fetchall()
+        (changed,) = connection.execute(SQL.articles_changed, values).fetchone() or (0,)
+        return {
+            **_kinds(counts),
+            "articles_changed": changed,
+            "fields_changed": dict(connection.execute(SQL.fields, values).fetchall()),  # type: ignore[arg-type]
+            "outcomes": [
+                {
+                    "before": " ".join(filter(None, map(str, (before, why)))),
+                    "after": " ".join(filter(None, map(str, (after, reason)))),
+                    "pages": count,
+                }
+                for before, why, after, reason, count in counts
+            ],
+            "examples": cursor.execute(SQL.examples, values).fetchall(),
+            "pages": cursor.execute(SQL.odd_pages, values | {"limit": examples * 5}).fetchall(),
+        }
+
+
+def _kinds(counts: Sequence[tuple[Any, ...]]) -> dict[str, int]:
+    """Sum up by what kind of result there was before, and is now."""
+    kinds = dict.fromkeys(
+        ("done", "became_articles", "now_rejected", "cured", "now_dead_letters", "no_body"), 0
+    )
+    without = {"rejected", "dead_letter", "no_body"}
+    for before, _, after, _, count in counts:
+        kinds["done"] += count
+        kinds["no_body"] += count * (after == "no_body")
+        kinds["cured"] += count * (before == "dead_letter" and after not in without - {"rejected"})
+        kinds["now_dead_letters"] += count * (before != "dead_letter" and after == "dead_letter")
+        kinds["became_articles"] += count * (before == "rejected" and after not in without)
+        kinds["now_rejected"] += count * (before not in without and after == "rejected")
+    return kinds
+
+
+def end(connection: Connection, replay_id: int) -> dict[str, Any]:
+    """Keep what came of the replay, and forget what is as it was. Repeatable.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        summary = json.loads(json.dumps(compare(connection, replay_id), default=str))
+        values = {"replay_id": replay_id, "summary": Jsonb(summary)}
+        if connection.execute(SQL.end, values).rowcount:
+            connection.execute(SQL.forget_same, values)
+    return listing(connection, replay_id=replay_id)[0].summary or summary
+
+
+def stop(connection: Connection, replay_id: int) -> None:
+    """End a replay that is not done: what is left of it is left as it is.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        connection.execute(SQL.stop, {"replay_id": replay_id})
+        end(connection, replay_id)
+
+
+def pace(connection: Connection) -> float | None:
+    """Return the pages a second of the last replays, or None where there were none.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        row = connection.execute(SQL.pace).fetchone()
+    return float(str(row[0])) if row and row[0] is not None else None
