@@ -10,14 +10,13 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from services.shared import compression, contracts, urls
+from services.shared import contracts, urls
 from services.shared.contracts import EXTRACTOR_VERSION, RawPage
 from services.shared.errors import InvalidUrl
-from services.storage import Connection, queries, transient_errors
+from services.storage import Connection, captures, queries, transient_errors
 from services.storage.text import storable
 
 SQL = queries("replays")
-CAPTURES = queries("raw_pages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +90,27 @@ def choose(connection: Connection, choice: Choice) -> Chosen:
     Raises:
         TransientError: Postgres is away.
     """
-    with transient_errors(), connection.transaction():
-        return _choose(connection, choice)
+    with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_of_chosen(SQL.count), _values(choice)).fetchall()
+    (total,) = (row for row in rows if not row["is_source"] and not row["is_outcome"])
+    names = ("pages", "bytes", "without_body", "first_at", "last_at")
+    counted = [row for row in rows if row["pages"]]
+    return Chosen(
+        **{name: total[name] for name in names},
+        by_source={row["source"] or "": row["pages"] for row in counted if row["is_source"]},
+        by_outcome={
+            (row["outcome"], row["reason"] or ""): row["pages"]
+            for row in counted
+            if row["is_outcome"]
+        },
+    )
 
 
-def _choose(tx: Connection, choice: Choice) -> Chosen:
+def _of_chosen(query: bytes) -> bytes:
+    return b"with chosen as materialized (" + SQL.choose.rstrip(b";") + b")\n" + query
+
+
+def _values(choice: Choice) -> dict[str, object]:
     keys = []
     for url in choice.urls:
         try:
@@ -103,19 +118,8 @@ def _choose(tx: Connection, choice: Choice) -> Chosen:
         except InvalidUrl:
             continue  # a file's name
     given = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(choice).items()}
-    values = {name: None if value == [] else value for name, value in given.items()}
-    tx.execute(SQL.make_chosen)
-    tx.execute(SQL.choose, storable(values) | {"keys": keys})
-    with tx.cursor(row_factory=dict_row) as cursor:
-        found: dict[str, Any] = cursor.execute(SQL.count_chosen).fetchone() or {}
-    return Chosen(
-        **found,
-        by_source=dict(tx.execute(SQL.chosen_by_source).fetchall()),  # type: ignore[arg-type]
-        by_outcome={
-            (str(outcome), str(reason)): int(str(count))
-            for outcome, reason, count in tx.execute(SQL.chosen_by_outcome)
-        },
-    )
+    values: dict[str, object] = {name: None if v == [] else v for name, v in given.items()}
+    return {**storable(values), "keys": keys}
 
 
 def begin(connection: Connection, choice: Choice) -> tuple[Replay, bool]:
@@ -133,9 +137,9 @@ def begin(connection: Connection, choice: Choice) -> tuple[Replay, bool]:
         row = connection.execute(SQL.open, values).fetchone()
         is_new = row is None
         if is_new:
-            _choose(connection, choice)
             row = connection.execute(SQL.begin, values).fetchone()
-            connection.execute(SQL.add_pages, {"replay_id": row and row[0]})
+            found = _values(choice) | {"replay_id": row and row[0]}
+            connection.execute(_of_chosen(SQL.add), found)
     assert row is not None  # noqa: S101 - it was there, or has been inserted
     (replay,) = listing(connection, replay_id=int(str(row[0])))
     return replay, is_new
@@ -210,7 +214,7 @@ def _add_words_of_feeds(connection: Connection, rows: Sequence[dict[str, Any]]) 
 def _message(connection: Connection, row: Mapping[str, Any]) -> RawPage | bytes | None:
     if row["capture_sha256"] is None:
         return None  # pruned since
-    body = capture(connection, row["capture_sha256"])
+    body = captures.body(connection, row["capture_sha256"], row["captured_on"])
     if body is None:
         return None
     if row["dead_letter_reason"] == "invalid_message":
@@ -219,17 +223,6 @@ def _message(connection: Connection, row: Mapping[str, Any]) -> RawPage | bytes 
         return contracts.decode_header(row["header"].encode(), body)
     names = RawPage.__dataclass_fields__.keys() & row.keys()
     return RawPage(body=body, **{name: row[name] for name in names})
-
-
-def capture(connection: Connection, sha256: bytes) -> bytes | None:
-    """Return the body with this hash, or None where it is not kept any more.
-
-    Raises:
-        TransientError: Postgres is away.
-    """
-    with transient_errors():
-        row = connection.execute(CAPTURES.capture, {"sha256": sha256}).fetchone()
-    return compression.decompress(row[0]) if row and isinstance(row[0], bytes) else None
 
 
 def give_up(connection: Connection, replay_id: int, page_ids: Sequence[str]) -> None:

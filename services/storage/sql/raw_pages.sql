@@ -57,6 +57,3 @@ where p.requested_url = any(%(urls)s)
     or p.id in (select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s))
 order by p.processed_at desc, p.id, l.id
 limit 1;
-
--- name: capture
-select body from rasid.captures where sha256 = %(sha256)s limit 1;

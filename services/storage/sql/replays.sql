@@ -7,22 +7,19 @@ select pg_advisory_xact_lock(hashtextextended('rasid.replays ' || %(choice)s, 0)
 -- name: open
 select id from rasid.replays where choice = %(choice)s and ended_at is null;
 
--- name: make_chosen
-create temporary table chosen_pages (
-    page_id text, outcome text, reason text, source text, at timestamptz, bytes bigint
-) on commit drop;
-
 -- name: choose
--- Pages that another replay has yet to do are left to it. Without a body there is nothing to read.
-insert into chosen_pages
+-- What `count`, `add` and the like choose from, as a table `chosen`. Pages that another replay has yet
+-- to do are left to it. Without a body there is nothing to read.
 select
-    p.id, case when d.page_id is null then p.outcome else 'dead_letter' end,
-    coalesce(d.reason, p.reason), p.source,
-    coalesce(p.fetched_at, p.processed_at), c.bytes
+    p.id as page_id,
+    case when d.page_id is null then p.outcome else 'dead_letter' end as outcome,
+    coalesce(d.reason, p.reason) as reason, p.source,
+    coalesce(p.fetched_at, p.processed_at) as at, c.bytes
 from rasid.raw_pages as p
 left join rasid.dead_letters as d on d.page_id = p.id
 left join lateral (
-    select octet_length(body) as bytes from rasid.captures where sha256 = p.capture_sha256 limit 1
+    select octet_length(body) as bytes from rasid.captures
+    where captured_on = p.captured_on and sha256 = p.capture_sha256
 ) as c on true
 where (%(dead_letters)s = (d.page_id is not null))
     and d.reason is distinct from 'body_missing'
@@ -51,38 +48,38 @@ where (%(dead_letters)s = (d.page_id is not null))
         select from rasid.replay_pages as w where w.page_id = p.id and w.done_at is null
     );
 
--- name: count_chosen
+-- name: count
+-- By source, by outcome and reason, and all together.
 select
-    count(*) filter (where bytes is not null) as pages,
-    coalesce(sum(bytes), 0)::bigint as bytes,
-    count(*) filter (where bytes is null) as without_body,
+    grouping(source) = 0 as is_source, grouping(outcome) = 0 as is_outcome,
+    source, outcome, reason, count(*) filter (where bytes is not null) as pages,
+    coalesce(sum(bytes), 0)::bigint as bytes, count(*) filter (where bytes is null) as without_body,
     min(at) filter (where bytes is not null) as first_at,
     max(at) filter (where bytes is not null) as last_at
-from chosen_pages;
-
--- name: chosen_by_source
-select coalesce(source, ''), count(*) from chosen_pages
-where bytes is not null group by 1 order by 2 desc, 1;
-
--- name: chosen_by_outcome
-select outcome, coalesce(reason, ''), count(*) from chosen_pages
-where bytes is not null group by 1, 2 order by 3 desc, 1, 2;
+from chosen
+group by grouping sets ((), (source), (outcome, reason))
+order by pages desc, source, outcome, reason;
 
 -- name: begin
 insert into rasid.replays (choice, extractor_version, pages_count, bytes)
-select %(choice)s, %(extractor_version)s, count(*), coalesce(sum(bytes), 0)
-from chosen_pages where bytes is not null
-returning id;
+values (%(choice)s, %(extractor_version)s, 0, 0) returning id;
 
--- name: add_pages
-insert into rasid.replay_pages (replay_id, position, page_id, outcome_before, reason_before)
-select %(replay_id)s, row_number() over (order by at, page_id), page_id, outcome, reason
-from chosen_pages where bytes is not null;
+-- name: add
+, added as (
+    insert into rasid.replay_pages (replay_id, position, page_id, outcome_before, reason_before)
+    select %(replay_id)s, row_number() over (order by at, page_id), page_id, outcome, reason
+    from chosen where bytes is not null
+)
+update rasid.replays set pages_count = all_of.pages, bytes = all_of.bytes
+from (
+    select count(*) as pages, coalesce(sum(bytes), 0) as bytes from chosen where bytes is not null
+) as all_of
+where id = %(replay_id)s;
 
 -- name: next_pages
 select
     w.position, p.id as page_id, p.requested_url, p.final_url, p.origin, p.source, p.feed_url,
-    p.fetched_at, p.status, p.headers, p.capture_sha256,
+    p.fetched_at, p.status, p.headers, p.capture_sha256, p.captured_on,
     coalesce(p.time_zone, s.time_zone) as time_zone,
     coalesce(p.feed_title, l.title) as feed_title,
     coalesce(p.feed_published_at, l.published_at) as feed_published_at,
