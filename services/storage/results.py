@@ -103,7 +103,9 @@ def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None
     names = sorted({item.page.source for item in processed if item.page.source})
     if names:
         connection.execute(ARTICLES.add_sources, storable({"names": names}))
-    captures = {item.capture_sha256: item.compressed for item in processed if _brings_its_body(item)}
+    captures = {
+        item.capture_sha256: item.compressed for item in processed if _brings_its_body(item)
+    }
     with connection.cursor() as cursor:
         cursor.executemany(
             ARTICLES.add_capture,
