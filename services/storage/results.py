@@ -76,6 +76,7 @@ def save(
         psycopg.Error: Postgres refuses a value; nothing of the chunk is stored.
     """
     with transient_errors(), connection.transaction():
+        first = withdrawals.hold_pages(connection, [item.page_id for item in processed])
         again = [item.page_id for item in processed if item.replay_id is not None]
         before = rereading.before(connection, again)
         _add_parents(connection, processed)
@@ -96,6 +97,7 @@ def save(
             for item in processed
         }
         _record(connection, processed, pages, before, differences)
+        withdrawals.pages_saved(connection, first)
     return [decisions[item.page_id] for item in processed]
 
 

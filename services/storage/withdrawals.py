@@ -91,12 +91,33 @@ def represent_stories(tx: Connection, ids: Sequence[object]) -> None:
 
 
 def links_ended(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
-    """Withdraw the articles of links whose page is gone for good."""
+    """Withdraw the articles of links whose page is gone for good.
+
+    Of a page that is still on the queue `pages_saved` does.
+    """
     reasons = {o.link_id: reason for o in outcomes if o.state == "failed" and (reason := _why(o))}
     if not reasons:
         return
     with transient_errors():
+        tx.execute(SQL.wait_for_pages, {"link_ids": list(reasons)})
         tx.execute(SQL.of_links, {"link_ids": list(reasons), "reasons": list(reasons.values())})
+
+
+def hold_pages(tx: Connection, page_ids: Sequence[str]) -> list[str]:
+    """Have the ends of these pages' links wait until what they became is saved.
+
+    Returns those of the pages that have no result yet.
+    """
+    return [str(row[0]) for row in tx.execute(SQL.hold_pages, {"ids": list(page_ids)}).fetchall()]
+
+
+def pages_saved(tx: Connection, page_ids: Sequence[str]) -> None:
+    """Withdraw what pages became whose links were gone before.
+
+    The pages are what `hold_pages` returned in the same transaction: what was done before, and has
+    perhaps been restored by a person since, is left alone.
+    """
+    tx.execute(SQL.of_pages, {"ids": list(page_ids)})
 
 
 def _why(outcome: LinkOutcome) -> WithdrawnReason | None:

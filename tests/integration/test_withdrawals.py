@@ -1,6 +1,7 @@
 """Articles whose page is gone keep their text and say so, until it is back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -52,14 +53,20 @@ def told(connection: Connection) -> list[tuple[object, ...]]:
 
 def crawled(connection: Connection) -> int:
     """Store the article as the crawler brings it; return its link."""
+    link, item = queued(connection)
+    results.save(connection, [item], 1)
+    return link
+
+
+def queued(connection: Connection) -> tuple[int, Processed]:
+    """Have the crawler bring the article, which nobody has saved yet; return link and page."""
     feeds = sources.take_due(connection, ["a.example"], ["a"], ("feed",), lease_s=60)
     links.add(connection, feeds[0].id, [ListedLink(url=URL)])
     (link,) = links.take_due(connection, ["a.example"], ["a"], per_host=10)
     item = later(-60)
     fetched = LinkOutcome(link_id=link.id, state="fetched", status=200, page_id=item.page_id)
     links.end(connection, [fetched])
-    results.save(connection, [item], 1)
-    return link.id
+    return link.id, item
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "not_found"), (410, "gone")])
@@ -77,6 +84,38 @@ def test_page_is_gone(connection: Connection, status: int, reason: str) -> None:
         ("created", 1, None),
         ("withdrawn", 1, {"reason": reason}),
     ]
+
+
+@pytest.mark.parametrize("first", ["gone", "saved"])
+def test_page_is_gone_before_it_is_saved(
+    database_url: str, connection: Connection, first: str
+) -> None:
+    """While its page is on the queue, or just being saved, the link may end: withdrawn, once."""
+    link, item = queued(connection)
+    outcome = LinkOutcome(link_id=link, state="failed", reason="http_410", status=410)
+
+    def steps(tx: Connection) -> dict[str, Callable[[], object]]:
+        return {
+            "gone": lambda: links.end(tx, [outcome]),
+            "saved": lambda: results.save(tx, [item], 1),
+        }
+
+    (second,) = {"gone", "saved"} - {first}
+    with connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        with connection.transaction():
+            steps(connection)[first]()
+            waiting = pool.submit(steps(other)[second])
+            # Neither passes the other: what it would miss is not there for it to see yet.
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        waiting.result(30)
+
+    assert state(connection) == [("gone", "text", False)]
+    (article_id,) = (found.id for found in withdrawals.find(connection, [], [urls.key(URL)]))
+    withdrawals.restore(connection, [article_id])
+    results.save(connection, [item], 1)
+    assert state(connection) == [(None, "text", True)], "a page done twice changes nothing"
+    assert [kind for kind, *_ in told(connection)] == ["created", "withdrawn", "restored"]
 
 
 @pytest.mark.parametrize(
