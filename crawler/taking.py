@@ -11,6 +11,7 @@ from crawler.pace import Pace
 from crawler.politeness import LINK_TRIES
 from services.shared.frontier import FeedKind, JobProgress
 from services.shared.observability import get_logger
+from services.shared.versions import ACCEPTED_AFTER
 from services.storage import Connection, hosts, jobs, links, sources
 
 TAKEN_PER_HOST = 20
@@ -19,6 +20,9 @@ TAKEN_AGAIN = 4
 #: How far a job is is looked at so often, and no more than a twentieth of the time.
 PROGRESS_S = 1.0
 PROGRESS_SHARE = 20
+#: For copies that are to be confirmed is looked so often, and so many are taken at once.
+CONFIRM_EVERY_S = 60.0
+CONFIRMED_AT_ONCE = 500
 
 log = get_logger()
 
@@ -58,7 +62,10 @@ class Taker:
         ]
         if not context.with_live:
             self._live = []
+        #: Whose pages are fetched again.
+        self._young = [name for name in self._live if context.sources[name].crawl.refetch_hours]
         self._progress_at = 0.0
+        self._confirm_at = 0.0
 
     def take(
         self,
@@ -68,6 +75,7 @@ class Taker:
         busy: set[str],
     ) -> Taken:
         """Renew leases, take free hosts and due work, give idle hosts back; in one transaction."""
+        self._confirm(tx)
         kept = hosts.renew(tx, self.crawler, held, lease_s=self._lease_s)
         told = self._pace.to_tell()
         hosts.asked(tx, self.crawler, told)
@@ -117,6 +125,14 @@ class Taker:
         if not self._only_walks:
             work += jobs.take_links(tx, calm(), names, per_host=TAKEN_AGAIN)
         return work
+
+    def _confirm(self, tx: Connection) -> None:
+        if not self._young or time.monotonic() < self._confirm_at:
+            return
+        self._confirm_at = time.monotonic() + CONFIRM_EVERY_S
+        links.confirm_worse(
+            tx, self._young, after_s=ACCEPTED_AFTER.total_seconds(), count=CONFIRMED_AT_ONCE
+        )
 
     def _progress(self, tx: Connection) -> JobProgress | None:
         began = time.monotonic()

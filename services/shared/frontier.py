@@ -160,7 +160,8 @@ class DueLink:
     attempts_count: int
     etag: str | None = None
     last_modified: str | None = None
-    #: Whether its page was fetched before, how often again, and what the last time gave.
+    #: Whether its page was fetched before, how often again as its schedule has it, and what the
+    #: last time gave.
     is_refetch: bool = False
     refetches_count: int = 0
     refetch_outcome: str | None = None

@@ -131,6 +131,15 @@ def take_again(
         return cursor.execute(SQL.take_again, values).fetchall()
 
 
+def confirm_worse(tx: Connection, names: Sequence[str], *, after_s: float, count: int) -> int:
+    """Have pages of these sources asked for again that gave a worse copy `after_s` ago.
+
+    Of up to `count` copies; return how many links are due for it.
+    """
+    values = {"sources": list(names), "after_s": after_s, "count": count}
+    return tx.execute(SQL.confirm_worse, values).rowcount
+
+
 def give_back(tx: Connection, ids: Sequence[int], *, again_s: float = 0.0) -> None:
     """Make links that were taken, but not asked for, due as before, or in so many seconds."""
     tx.execute(SQL.give_back, {"ids": list(ids), "again_s": again_s})

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import redis
 
 from services.cli.status import _store_problems
 from services.cli.trace import _print_trace
 from services.demo import site as demo_site
 from services.demo.site import Site
+from services.queue import PENDING, Queue, Taken
+from services.queue.broker import redis_url
 from services.shared import urls
 from services.shared.settings import Settings
 from services.shared.sources import Feed
-from services.storage import connect, links, status, trace
+from services.storage import connect, links, results, status, trace
+from tests import factories
 from tests.integration.crawls import crawl_once, crawling, demo_source, exit_code_after, source
 from tests.site import documents, server, trouble
 
@@ -115,6 +119,81 @@ def test_a_page_is_asked_for_as_it_came(
     assert again.headers["if-none-match"].startswith('"')
     ends = execute(settings, b"select state, refetch_outcome from rasid.links")
     assert ends == [("fetched", seen)]
+
+
+def save_pages(settings: Settings) -> list[str]:
+    """Make an article of each page on the queue, its body as the text; return what became of it."""
+    queue = Queue(settings)
+    with redis.Redis.from_url(redis_url(settings.bodies_url)) as client:
+        ids = [page_id.decode() for page_id in client.zrange(PENDING["live"], 0, -1)]
+    items = []
+    for taken in queue.take(ids).values():
+        assert isinstance(taken, Taken)
+        url = str(taken.page.requested_url)
+        found = factories.article(url, taken.page.body.decode())
+        items.append(factories.processed(taken.page, replace(found, normalized_url=urls.key(url))))
+    with connect(settings.database_url or "") as connection:
+        decisions = results.save(connection, items, 1)
+    queue.done(ids)
+    return [decision.status for decision in decisions]
+
+
+def test_an_article_that_was_shortened_is_asked_for_a_day_later(settings: Settings) -> None:
+    """Also after its last day, and whole: seen twice, what its publisher left is the article."""
+    words = [f"word{number}" for number in range(200)]
+    long, short = " ".join(words), " ".join(words[:60])
+    with server.serve() as site:
+        site.answers["/page"] = trouble.never_changed(server.Answer(200, {}, long.encode()))
+        site.answers["/rss"] = server.Answer(200, {}, documents.rss([f"{site.url}/page"]))
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        crawl_once(settings, [paper])
+        assert save_pages(settings) == ["created"]
+        # The last time that it is fetched again by its schedule, without luck.
+        site.answers["/page"] = server.Answer(200, {"ETag": '"same"'}, short.encode())
+        execute(settings, b"update rasid.links set refetch_at = now(), refetches_count = 3")
+        crawl_once(settings, [paper])
+        assert save_pages(settings) == ["worse"]
+        site.answers["/page"] = trouble.never_changed(server.Answer(200, {}, short.encode()))
+        crawl_once(settings, [paper])
+        assert site.count("/page") == 2, "not yet"
+
+        execute(
+            settings,
+            b"update rasid.worse_copies"
+            b" set first_observed_at = first_observed_at - interval '1 day'",
+        )
+        crawl_once(settings, [paper])
+        assert save_pages(settings) == ["updated"]
+        crawl_once(settings, [paper])
+
+    assert site.count("/page") == 3
+    assert "if-none-match" not in site.requests[-1].headers
+    told = b"select refetches_count, refetch_outcome, refetch_at, state from rasid.links"
+    assert execute(settings, told) == [(5, "fetched", None, "fetched")]
+    texts = execute(settings, b"select text from media.articles")
+    assert texts == [(short,)]
+
+
+def test_looking_once_more_leaves_the_schedule_alone(settings: Settings) -> None:
+    """What comes beside the schedule does not take the place of a time that it has."""
+    with server.serve() as site:
+        site.answers["/page"] = server.Answer(200, {}, b"a text")
+        site.answers["/rss"] = server.Answer(200, {}, documents.rss([f"{site.url}/page"]))
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        crawl_once(settings, [paper])
+        save_pages(settings)
+        execute(settings, b"update rasid.links set refetch_at = now(), refetches_count = 2")
+        crawl_once(settings, [paper])
+        execute(
+            settings,
+            b"insert into rasid.worse_copies (article_id, sha256, first_observed_at)"
+            b" select id, '\\x00', now() - interval '25 hours' from rasid.articles",
+        )
+        crawl_once(settings, [paper])
+
+    waits = b"select round(extract(epoch from refetch_at - now()) / 3600) between 140 and 165"
+    assert execute(settings, waits + b" from rasid.links") == [(True,)]
+    assert site.count("/page") == 3
 
 
 def test_what_passes_is_tried_again(settings: Settings) -> None:

@@ -20,3 +20,10 @@ begin
     end if;
 end
 $$;
+
+-- A copy that was worse than the stored article is asked for once more a day later: what a publisher
+-- has shortened is believed when it is seen twice.
+alter table rasid.worse_copies add column asked_at timestamptz; -- for the last time
+create index worse_copies_ask on rasid.worse_copies (greatest(first_observed_at, asked_at));
+-- Of `refetches_count`, those beside the schedule, the one that is due included.
+alter table rasid.links add column confirmations_count integer not null default 0;

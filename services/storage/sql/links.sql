@@ -125,11 +125,46 @@ taken as (
 )
 select
     t.id, t.url, t.host, coalesce(t.source, '') as source, f.url as feed_url, t.title, t.published_at, t.attempts_count,
-    t.etag, t.last_modified, true as is_refetch, t.refetches_count, t.refetch_outcome
+    t.etag, t.last_modified, true as is_refetch, t.refetch_outcome,
+    greatest(t.refetches_count - t.confirmations_count, 0) as refetches_count
 from taken t
 left join rasid.feeds f on f.id = t.feed_id
 where t.refetch_at is not null
 order by t.id
+
+-- name: confirm_worse
+-- Of copies that were worse than the stored article a day ago the page is asked for once more, whole,
+-- beside its schedule; three times at most, for what is another text each day.
+with asked as (
+    update rasid.worse_copies w set asked_at = now()
+    from (
+        select article_id, sha256 from rasid.worse_copies
+        where greatest(first_observed_at, asked_at) <= now() - make_interval(secs => %(after_s)s)
+        order by greatest(first_observed_at, asked_at)
+        limit %(count)s
+        for update skip locked
+    ) as old
+    where w.article_id = old.article_id and w.sha256 = old.sha256
+    returning w.article_id
+),
+mine as (
+    select id from rasid.links
+    where state = 'fetched' and source = any(%(sources)s) and confirmations_count < 3
+        and page_id in (
+            select p.id from rasid.raw_pages p join asked on asked.article_id = p.article_id
+        )
+    order by id
+    for update skip locked
+)
+update rasid.links l set
+    etag = null,
+    last_modified = null,
+    confirmations_count = confirmations_count
+        + (refetch_at is null or refetch_at > now() + interval '1 hour')::int,
+    refetch_at = case
+        when refetch_at <= now() + interval '1 hour' then refetch_at else now()
+    end
+from mine where l.id = mine.id
 
 -- name: give_back
 -- Taken, but not asked for: as if it had not been taken.
