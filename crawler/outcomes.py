@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from OpenSSL.SSL import Error as TlsError
 from scrapy.exceptions import (
     CannotResolveHostError,
     DownloadCancelledError,
@@ -14,6 +15,7 @@ from scrapy.exceptions import (
     UnsupportedURLSchemeError,
 )
 from scrapy.spidermiddlewares.httperror import HttpError
+from service_identity.exceptions import VerificationError
 
 from crawler.addresses import AddressNotPublic
 from crawler.bodies import BrokenBody, TooLarge
@@ -79,9 +81,21 @@ def failure_of(error: Exception) -> Failure:
         return _passing("truncated_body" if error.is_cut else "broken_body")
     if isinstance(error, IgnoreRequest):
         return _ignored(error)
-    if isinstance(error, DownloadFailedError) and "SSL" in repr(error):
-        return _passing("tls")
+    if isinstance(error, DownloadFailedError) and (told := _of_tls(error)):
+        return Failure(reason="tls", again=True, detail=told)
     return next((found for kind, found in KNOWN if isinstance(error, kind)), UNKNOWN)
+
+
+def _of_tls(error: DownloadFailedError) -> str | None:
+    """Return what was wrong with a secure connection, or None if it was not that."""
+    causes = [failure.value for failure in getattr(error.__cause__, "reasons", [])]
+    if any(isinstance(cause, VerificationError) for cause in causes):
+        return "the certificate is another host's"
+    if not any(isinstance(cause, TlsError) for cause in causes):
+        return None
+    if "certificate verify failed" in str(causes):
+        return "the certificate has expired, or nobody we trust vouches for it"
+    return "no secure connection"
 
 
 def _ignored(error: IgnoreRequest) -> Failure:

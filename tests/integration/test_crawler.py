@@ -3,7 +3,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -217,15 +216,6 @@ def test_a_host_of_a_killed_crawler_is_waited_for(settings: Settings) -> None:
 
     assert summary.feeds_polled == 2
     assert summary.pages_published == len(PAGES)
-
-
-def test_a_certificate_nobody_vouches_for_is_refused(settings: Settings, tmp_path: Path) -> None:
-    """A server that cannot prove who it is gets no request, and the reason is told."""
-    with server.serve(certificate_in=tmp_path) as bad:
-        summary = crawl_once(settings, [source(bad.url, Feed(url=f"{bad.url}/sitemap.xml"))])
-
-    assert bad.asked == []
-    assert summary.feed_failures == {"tls": 1}
 
 
 def test_each_trouble_has_its_reason(settings: Settings) -> None:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.site import documents
-from tests.site.certificate import self_signed
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -196,20 +195,18 @@ def _listen(hosts: int, at: str | None) -> tuple[list[socket.socket], list[str]]
 @contextmanager
 def serve(
     hosts: int = 1,
-    certificate_in: Path | None = None,
     *,
-    expired: bool = False,
+    certificate: Path | None = None,
     at: str | None = None,
 ) -> Iterator[Site]:
     """Serve a site until the block ends, on so many hosts, the first of them at this address.
 
-    Over TLS if it is told a folder: there it puts a certificate that it has signed itself, which
-    may have expired.
+    Over TLS if it is told a file with a key and its certificate.
     """
     context = None
-    if certificate_in:
+    if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self_signed(certificate_in, expired=expired))
+        context.load_cert_chain(certificate)
     sockets, addresses = _listen(hosts, at)
     scheme = "https" if context else "http"
     site = Site(scheme, addresses, sockets[0].getsockname()[1])
