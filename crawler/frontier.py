@@ -106,7 +106,9 @@ class Frontier:
                 continue
             policy = self._policies[queue[0].source]
             # One more than the host answers at a time: it stands behind them, and waits its turn.
-            if self._asked[host] > policy.concurrency or self.pace.wait_s(host, policy.delay_s) > 0:
+            # Without a delay Scrapy would send it at once, over a connection that is then dropped.
+            most = policy.concurrency + (self.pace.delay_s(host, policy.delay_s) > 0)
+            if self._asked[host] >= most or self.pace.wait_s(host, policy.delay_s) > 0:
                 continue
             return queue.popleft()
         return None

@@ -46,8 +46,12 @@ class Pace:
 
     def slow_down(self, host: str, delay_s: float) -> float:
         """Ask the host no faster than this; return the delay to keep: the slowest wish counts."""
-        delay_s = self._delays[host] = max(delay_s, self._delays.get(host, 0.0))
+        delay_s = self._delays[host] = self.delay_s(host, delay_s)
         return delay_s
+
+    def delay_s(self, host: str, delay_s: float) -> float:
+        """Return the delay that is kept, of those asked for and this one."""
+        return max(delay_s, self._delays.get(host, 0.0))
 
     def wait_s(self, host: str, delay_s: float) -> float:
         """Return how long the first request must wait, because of those of former crawlers."""

@@ -58,10 +58,10 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
         raise RasidError(f"{', '.join(wanting)}: `browser: true`, but {lacking}")
     context = make_context(settings, sources, once=once, progress=progress, job=job)
     context.with_live = with_live
-    # One line a request and item is too much for a log that people read.
+    process = AsyncCrawlerProcess(scrapy_settings(settings))
+    # One line a request and item is too much for a log that people read. Scrapy has just set its own.
     for name in ("scrapy", "twisted", "protego"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    process = AsyncCrawlerProcess(scrapy_settings(settings))
     crawler = process.create_crawler(spider)
     _give_back_at_end(crawler.signals.connect, context)
     process.crawl(crawler, context=context)
