@@ -19,13 +19,11 @@ log = get_logger()
 class Backpressure:
     """Scrapy extension: from the high-water mark to the low-water mark nothing new is asked for.
 
-    The engine's pause stops requests that Scrapy has already; the gate stops the frontier and the
-    publishing pipeline.
+    The gate stops the frontier and what publishes.
     """
 
     def __init__(self, crawler: Crawler, context: Context) -> None:
         """Watch from the engine's start to its end."""
-        self._crawler = crawler
         self._context = context
         self._task: asyncio.Task[None] | None = None
         crawler.signals.connect(self._start, signals.engine_started)
@@ -47,13 +45,7 @@ class Backpressure:
                 await self._task
 
     async def _watch(self) -> None:
-        ran = False  # the engine tells of its start before it runs
         while True:
-            running = self._crawler.engine.running
-            if ran and not running:
-                # Told to stop: what cannot be published now is left for later.
-                self._context.closing.set()
-            ran = ran or running
             self._set(await self._why_wait())
             sign_of_life(self._context.settings)
             await asyncio.sleep(EVERY_S)
@@ -78,8 +70,6 @@ class Backpressure:
         if reason is None and not context.gate.is_set():
             log.info("queue has room: crawling goes on")
             context.gate.set()
-            self._crawler.engine.unpause()
         elif reason is not None and context.gate.is_set():
             log.warning("crawling waits", reason=reason)
             context.gate.clear()
-            self._crawler.engine.pause()

@@ -26,10 +26,13 @@ from crawler.politeness import (
 from crawler.taking import Taken, Taker
 from services.shared.frontier import DueFeed, DueLink, FeedKind
 from services.shared.observability import get_logger
+from services.shared.settings import MIB
 from services.storage import Connection, hosts, jobs, links, sources
 
 #: Pages that are fetched wait to be published; with so many under way no more are handed out.
 MOST_IN_FLIGHT = 500
+#: Nor with bodies of so many bytes together.
+MOST_BYTES = 64 * MIB
 #: Between two looks into the store: while there is work, and while there is none.
 LOOK_S = 0.2
 IDLE_S = 1.0
@@ -66,6 +69,10 @@ class Frontier:
         #: Hosts that the look into the store that is under way may give back.
         self._leaving: set[str] = set()
         self._blocked: dict[str, float] = {}
+        #: The size of each page that waits to be published, and of all.
+        self._sizes: dict[Key, int] = {}
+        self._size = 0
+        self._stopped = False
         self._woken = asyncio.Event()
         self._looked_at = 0.0
         self._others_until = 0.0
@@ -84,7 +91,7 @@ class Frontier:
 
     async def work(self) -> AsyncIterator[Work]:
         """Yield what is due, for ever, or with `once` until nothing is."""
-        while True:
+        while not self._stopped:
             self._woken.clear()
             # While the gate is shut the looks go on: they keep the leases alive.
             work = self._next() if self._gate.is_set() else None
@@ -95,8 +102,13 @@ class Frontier:
             elif not await self._look():
                 return
 
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self._stopped = True
+        self._woken.set()
+
     def _next(self) -> Work | None:
-        if len(self._in_flight) >= MOST_IN_FLIGHT:
+        if len(self._in_flight) >= MOST_IN_FLIGHT or self._size >= MOST_BYTES:
             return None
         for _ in range(len(self._rounds)):
             host = self._rounds[0]
@@ -202,8 +214,14 @@ class Frontier:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    def answered(self, work: Work) -> None:
-        """Note that the host has answered, or will not: it may be asked for the next."""
+    def answered(self, work: Work, size: int = 0) -> None:
+        """Note that the host has answered, or will not: it may be asked for the next.
+
+        `size` is of the body, which is held until the work is done.
+        """
+        if size:
+            self._sizes[_key(work)] = size
+            self._size += size
         host = self._asking.pop(_key(work), None)
         if host is not None:
             self._asked[host] -= 1
@@ -216,6 +234,7 @@ class Frontier:
         self.answered(work)
         self._in_flight.pop(_key(work), None)
         self._visits.pop(_key(work), None)
+        self._size -= self._sizes.pop(_key(work), 0)
         self._woken.set()
 
     def is_blocked(self, host: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a spider hands to the pipelines: one record for each end that a piece of work can have."""
+"""What a spider hands on: one record for each end that a piece of work can have."""
 
 from dataclasses import dataclass, field
 

@@ -236,7 +236,7 @@ class Robots:
         host = urls.host(origin)
         if not self._frontier.is_blocked(host):  # 429 and 503 have blocked it already
             again_s = await self._frontier.block(host, None, most_s=ROBOTS_LONGEST_WAIT_S)
-        raise RobotsUnreachable(found)
+        raise RobotsUnreachable(host, found)
 
 
 def _host(request: Request) -> str:

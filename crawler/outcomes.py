@@ -46,9 +46,10 @@ class LeaseLost(HostBlocked):
 class RobotsUnreachable(IgnoreRequest):
     """There is no answer for robots.txt, so nothing may be asked for."""
 
-    def __init__(self, failure: "Failure") -> None:
+    def __init__(self, host: str, failure: "Failure") -> None:
         """Say why there is none."""
         super().__init__(failure.reason)
+        self.host = host
         self.failure = failure
 
 

@@ -5,14 +5,11 @@ from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Self
-
-from scrapy.crawler import Crawler
 
 from crawler import refetching, walking
 from crawler.context import Context
 from crawler.frontier import Frontier
-from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
+from crawler.items import FeedPolled, LinkEnded, NotAsked, PageFetched, Work
 from crawler.outcomes import UNKNOWN, failed_feed, failed_link
 from crawler.polling import is_untrue, scheduled
 from crawler.robots import origin
@@ -35,16 +32,11 @@ Waiting = tuple[PageFetched, "asyncio.Future[None]"]
 
 
 class _Step:
-    """What both pipelines share: the crawl's parts, and an end for every piece of work."""
+    """What both share: the crawl's parts, and an end for every piece of work."""
 
     def __init__(self, context: Context, frontier: Frontier) -> None:
         self._context = context
         self._frontier = frontier
-
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        spider = crawler.spider
-        return cls(spider.context, spider.frontier)  # type: ignore[union-attr] # ours has them
 
     async def _finish(self, work: Work, step: Awaitable[None]) -> None:
         """Run the last step of a piece of work; whatever happens in it, the work has its end."""
@@ -79,17 +71,15 @@ class _Step:
 class StoreLinks(_Step):
     """Stores what feeds list and what became of links, before anything of it is asked for."""
 
-    async def process_item(self, item: Item) -> Item:
-        """Store the item, if it is not a page."""
-        if isinstance(item, FeedPolled) and item.work.job_id is not None:
-            await self._finish(item.work, self._walked(item))
-        elif isinstance(item, FeedPolled):
-            await self._finish(item.work, self._polled(item))
-        elif isinstance(item, LinkEnded):
-            await self._finish(item.work, self._ended(item))
+    async def take(self, item: FeedPolled | LinkEnded | NotAsked) -> None:
+        """Store what became of a piece of work that gave no page."""
+        if isinstance(item, LinkEnded):
+            step = self._ended(item)
         elif isinstance(item, NotAsked):
-            await self._finish(item.work, self._not_asked(item))
-        return item
+            step = self._not_asked(item)
+        else:
+            step = self._polled(item) if item.work.job_id is None else self._walked(item)
+        await self._finish(item.work, step)
 
     async def _polled(self, item: FeedPolled) -> None:
         listing, feed = item.listing, item.work
@@ -186,11 +176,9 @@ class Publish(_Step):
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def process_item(self, item: Item) -> Item:
-        """Publish the page; while the queue is full, wait. That is what holds Scrapy back."""
-        if isinstance(item, PageFetched):
-            await self._finish(item.work, self._published(item))
-        return item
+    async def take(self, item: PageFetched) -> None:
+        """Publish the page; while the queue is full, wait. That is what holds the frontier back."""
+        await self._finish(item.work, self._published(item))
 
     async def _published(self, item: PageFetched) -> None:
         await self._room()

@@ -58,8 +58,8 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
         raise RasidError(f"{', '.join(wanting)}: `browser: true`, but {lacking}")
     context = make_context(settings, sources, once=once, progress=progress, job=job)
     context.with_live = with_live
-    process = AsyncCrawlerProcess(scrapy_settings(settings))
-    # One line a request and item is too much for a log that people read. Scrapy has just set its own.
+    process = _Process(scrapy_settings(settings))
+    # One line a request is too much for a log that people read; Scrapy has just set its own level.
     for name in ("scrapy", "twisted", "protego"):
         logging.getLogger(name).setLevel(logging.WARNING)
     crawler = process.create_crawler(spider)
@@ -74,6 +74,17 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
     if process.bootstrap_failed:
         raise RasidError("the crawler could not start; its log says why")
     return context.reporter.summary
+
+
+class _Process(AsyncCrawlerProcess):
+    """Scrapy's process, which ends what is under way before it closes what that needs."""
+
+    async def stop(self) -> None:
+        """End the crawl."""
+        for crawler in self.crawlers:
+            if isinstance(crawler.spider, FrontierSpider):
+                await crawler.spider.stop()
+        await super().stop()
 
 
 def chosen(sources: Sequence[Source], only: str | None) -> list[Source]:

@@ -23,11 +23,8 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         "DOWNLOAD_DELAY_JITTER": 0,
         # The frontier bounds what is in flight; here a host that waits would hold up the others.
         "CONCURRENT_REQUESTS": 0,
-        # An answer gives one item; Scrapy starts this many tasks for each answer.
-        "CONCURRENT_ITEMS": 1,
         # --- Every try and every redirect is the frontier's to count, and outlives the process.
         "RETRY_ENABLED": False,
-        "DUPEFILTER_CLASS": "scrapy.dupefilters.BaseDupeFilter",
         "REDIRECT_MAX_TIMES": 10,
         # News pages reload themselves with it.
         "METAREFRESH_ENABLED": False,
@@ -53,11 +50,6 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         # --- Speed: what would look at each request and find nothing to do.
         "STATS_CLASS": "scrapy.statscollectors.DummyStatsCollector",
         "DOWNLOADER_STATS": False,
-        "SPIDER_MIDDLEWARES": {
-            "scrapy.spidermiddlewares.depth.DepthMiddleware": None,
-            # And would silently drop long ones: Arabic addresses are long once they are escaped.
-            "scrapy.spidermiddlewares.urllength.UrlLengthMiddleware": None,
-        },
         # --- Our parts.
         "DOWNLOADER_MIDDLEWARES": {
             "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
@@ -75,10 +67,6 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
             # Its own takes the beginning of a cut body for the whole.
             "crawler.bodies.Unpacking": 590,
         },
-        "ITEM_PIPELINES": {
-            "crawler.pipelines.StoreLinks": 100,
-            "crawler.pipelines.Publish": 200,
-        },
         "DOWNLOAD_HANDLERS": {
             **NO_OTHER_SCHEMES,
             "http": "crawler.sending.Sender",
@@ -90,5 +78,4 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         "LOG_LEVEL": settings.log_level,
         "LOGSTATS_INTERVAL": 0,
         "STATS_DUMP": False,
-        "WARN_ON_GENERATOR_RETURN_VALUE": False,
     }

@@ -1,16 +1,22 @@
-"""Due feeds and links go in; requests come out, and for each answer one item."""
+"""Due feeds and links go in; each is asked for, and what its answer was is handed on.
+
+Scrapy downloads, with its middlewares and slots. Its scheduler, item pipelines and callbacks are
+not used: the frontier says what comes next, and they cost as much for each page as the download.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from scrapy import Request, Spider
+from scrapy.core.engine import ExecutionEngine
 from scrapy.exceptions import CloseSpider
 from scrapy.http import Response
-from twisted.python.failure import Failure as TwistedFailure
+from scrapy.http.request import NO_CALLBACK
+from scrapy.spidermiddlewares.httperror import HttpError
 
 from crawler import refetching
 from crawler.context import Context
@@ -19,7 +25,6 @@ from crawler.frontier import Frontier
 from crawler.items import FeedPolled, Item, LinkEnded, NotAsked, PageFetched, Work
 from crawler.navigation import Navigation
 from crawler.outcomes import (
-    UNKNOWN,
     Failure,
     HostBlocked,
     LeaseLost,
@@ -28,10 +33,11 @@ from crawler.outcomes import (
     failed_link,
     failure_of,
 )
+from crawler.pipelines import Publish, StoreLinks
 from crawler.politeness import ROBOTS_LONGEST_WAIT_S, fresh_s
 from crawler.polling import wants_full
-from services.shared import urls
 from services.shared.contracts import RawPage
+from services.shared.errors import TransientError
 from services.shared.frontier import DueFeed, DueLink, FeedKind, FeedPoll, LinkOutcome, Listing
 from services.shared.sources import Source
 
@@ -55,21 +61,76 @@ class FrontierSpider(Spider):
         self.context = context
         self.navigation = Navigation()
         self.frontier = Frontier(context, kinds=self.kinds)
+        self._links = StoreLinks(context, self.frontier)
+        self._pages = Publish(context, self.frontier)
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: Set while nothing is begun.
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     async def start(self) -> AsyncIterator[Request]:
-        """Yield a request for each feed and link that is due."""
+        """Do what is due, until it is done or the crawl is to stop; Scrapy has nothing else to do.
+
+        Raises:
+            CloseSpider: the crawl cannot go on; the context says why.
+        """
+        self._ended.clear()
         try:
-            await self.frontier.open()
-            async for work in self.frontier.work():
-                yield self._request(work)
-        except asyncio.CancelledError:
-            self.context.closing.set()
-            raise
+            await self._work()
         except Exception as error:
-            # Scrapy would log it and go on with nothing to do.
-            self.context.error = error
-            self.context.closing.set()
-            raise CloseSpider("error") from error
+            # Told to stop, the crawl waits no longer for a store that is away.
+            if not (isinstance(error, TransientError) and self.context.closing.is_set()):
+                # Scrapy would log it and go on with nothing to do.
+                self.context.error = error
+                self.context.closing.set()
+                raise CloseSpider("error") from error
+        finally:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._ended.set()
+        nothing: tuple[Request, ...] = ()
+        for request in nothing:
+            yield request
+
+    async def _work(self) -> None:
+        await self.frontier.open()
+        async for work in self.frontier.work():
+            task = asyncio.create_task(self._do(work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Begin nothing more, and return when what is under way has come to its end."""
+        self.context.closing.set()
+        self.frontier.stop()
+        await self._ended.wait()
+
+    async def _do(self, work: Work) -> None:
+        """Ask for a feed or a page, and hand on what became of it."""
+        try:
+            item = await self._asked(work)
+        except Exception as error:  # noqa: BLE001 - each has its name
+            item = self._failed(work, error)
+        if isinstance(item, PageFetched):
+            await self._pages.take(item)
+        else:
+            await self._links.take(item)
+
+    async def _asked(self, work: Work) -> Item:
+        """Return what the answer says.
+
+        Raises:
+            Exception: there is no answer, or it is not what was asked for.
+        """
+        engine: ExecutionEngine = self.crawler.engine
+        request = self._request(work)
+        response = await engine.download_async(request)
+        if not (is_ok(response) or (response.status == NOT_MODIFIED and is_conditional(request))):
+            raise HttpError(response)
+        if isinstance(work, DueFeed):
+            self.frontier.answered(work)
+            return await self._polled(work, response)
+        self.frontier.answered(work, len(response.body))
+        return self._fetched(work, response)
 
     def _request(self, work: Work) -> Request:
         policy = self.context.sources[work.source].crawl
@@ -81,31 +142,15 @@ class FrontierSpider(Spider):
             else work.job_id is None and not wants_full(work, datetime.now(UTC))
         ):
             headers |= _validators(work)
-            meta["handle_httpstatus_list"] = [304]
-        return Request(
-            work.url,
-            callback=self.parse_feed if isinstance(work, DueFeed) else self.parse_page,
-            errback=self.failed,
-            headers=headers,
-            meta=meta,
-            dont_filter=True,
-        )
+        return Request(work.url, callback=NO_CALLBACK, headers=headers, meta=meta)
 
-    async def parse_feed(self, response: Response) -> AsyncIterator[Item]:
-        """Yield what a feed lists, or that it has not changed."""
-        feed: DueFeed = response.meta["work"]
-        self.frontier.answered(feed)
+    async def _polled(self, feed: DueFeed, response: Response) -> FeedPolled:
+        """Return what a feed lists, or that it has not changed."""
         listing = Listing()
         if response.status != NOT_MODIFIED:
-            try:
-                # Beside the event loop: large sitemaps take seconds.
-                listing = await asyncio.to_thread(self.read, feed, response)
-            except Exception:
-                # Scrapy would log it, and nobody would ever hear of the feed again.
-                self.logger.exception("Cannot read %s", response.url)
-                yield FeedPolled(work=feed, poll=failed_feed(feed, UNKNOWN, datetime.now(UTC)))
-                return
-        yield FeedPolled(
+            # Beside the event loop: large sitemaps take seconds.
+            listing = await asyncio.to_thread(self.read, feed, response)
+        return FeedPolled(
             work=feed,
             poll=_poll(feed, response, listing),
             listing=listing,
@@ -127,18 +172,14 @@ class FrontierSpider(Spider):
             self.navigation.note(feed.source, feed.id, listing.page_keys)
         return listing
 
-    async def parse_page(self, response: Response) -> AsyncIterator[Item]:
-        """Yield the page a link led to, as it was received, or that it is as before or gone."""
-        link: DueLink = response.meta["work"]
-        self.frontier.answered(link)
+    def _fetched(self, link: DueLink, response: Response) -> PageFetched | LinkEnded:
+        """Return the page a link led to, as it was received, or that it is as before or gone."""
         source = self.context.sources[link.source]
         now, hours = datetime.now(UTC), _refetch_hours(link, source)
         if response.status == NOT_MODIFIED:
-            yield LinkEnded(work=link, outcome=refetching.unchanged(link, hours, now))
-            return
+            return LinkEnded(work=link, outcome=refetching.unchanged(link, hours, now))
         if refetching.is_home(response.url, link.url, source.home_page):
-            yield LinkEnded(work=link, outcome=self._failed_link(link, REDIRECTED_HOME))
-            return
+            return LinkEnded(work=link, outcome=self._failed_link(link, REDIRECTED_HOME))
         page = RawPage(
             body=response.body,
             origin=link.feed_url or link.url,
@@ -164,30 +205,24 @@ class FrontierSpider(Spider):
             last_modified=_header(response, "Last-Modified"),
         )
         outcome = refetching.fetched(link, outcome, hours, now)
-        yield PageFetched(work=link, page=page, outcome=outcome)
+        return PageFetched(work=link, page=page, outcome=outcome)
 
-    def failed(self, failure: TwistedFailure) -> Iterator[Item]:
-        """Yield why there is no answer, or no use for it."""
-        request: Request = failure.request  # type: ignore[attr-defined] # Scrapy sets it
-        work: Work = request.meta["work"]
-        error: Exception = failure.value  # type: ignore[assignment] # nothing else gets here
+    def _failed(self, work: Work, error: Exception) -> Item:
+        """Return why there is no answer, or no use for it."""
         if isinstance(error, HostBlocked):
             # What its own host holds up is due when the host is.
             again_s = error.again_s if error.host != work.host else 0.0
-            yield NotAsked(work=work, again_s=again_s, is_lost=isinstance(error, LeaseLost))
-            return
+            return NotAsked(work=work, again_s=again_s, is_lost=isinstance(error, LeaseLost))
         if isinstance(error, RobotsUnreachable) and isinstance(work, DueLink):
             # The host of a redirect is not the one that holds the link up.
-            elsewhere = urls.host(request.url) != work.host
-            yield NotAsked(work=work, again_s=ROBOTS_LONGEST_WAIT_S if elsewhere else 0.0)
-            return
+            elsewhere = error.host != work.host
+            return NotAsked(work=work, again_s=ROBOTS_LONGEST_WAIT_S if elsewhere else 0.0)
         found = failure_of(error)
         if found.reason == "error":
             self.logger.error("Unexpected failure", exc_info=error)
         if isinstance(work, DueFeed):
-            yield FeedPolled(work=work, poll=failed_feed(work, found, datetime.now(UTC)))
-        else:
-            yield LinkEnded(work=work, outcome=self._failed_link(work, found))
+            return FeedPolled(work=work, poll=failed_feed(work, found, datetime.now(UTC)))
+        return LinkEnded(work=work, outcome=self._failed_link(work, found))
 
     def _failed_link(self, link: DueLink, failure: Failure) -> LinkOutcome:
         now = datetime.now(UTC)
@@ -195,6 +230,16 @@ class FrontierSpider(Spider):
             return failed_link(link, failure, now)
         hours = _refetch_hours(link, self.context.sources[link.source])
         return refetching.failed(link, failure, hours, now)
+
+
+def is_ok(response: Response) -> bool:
+    """Return whether the server gave what it was asked for."""
+    return 200 <= response.status < 300  # noqa: PLR2004 - the statuses of success
+
+
+def is_conditional(request: Request) -> bool:
+    """Return whether the server was asked for what changed."""
+    return bool({b"If-None-Match", b"If-Modified-Since"} & request.headers.keys())
 
 
 def _validators(work: Work) -> dict[str, str]:
