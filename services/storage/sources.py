@@ -1,6 +1,7 @@
 """Sources and feeds: as `sources.yaml` says, which are due, and what their polls gave."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
@@ -16,14 +17,22 @@ SOURCE_FIELDS = {"name", "title", "home_page", "country", "language", "time_zone
 
 def save(tx: Connection, sources: Sequence[Source]) -> None:
     """Make the store say what the file says; feeds it no longer has are polled no more."""
-    for source in sources:
-        tx.execute(SQL.save_source, source.model_dump(include=SOURCE_FIELDS))
-        for feed in source.feeds:
-            row = {**feed.model_dump(), "source": source.name, "host": urls.host(feed.url)}
-            tx.execute(SQL.save_host, row)
-            tx.execute(SQL.save_feed, row)
-        listed = [feed.url for feed in source.feeds]
-        tx.execute(SQL.disable_other_feeds, {"source": source.name, "urls": listed})
+    feeds = [
+        {**feed.model_dump(), "source": source.name, "host": urls.host(feed.url)}
+        for source in sources
+        for feed in source.feeds
+    ]
+    listed = [
+        {"source": source.name, "urls": [feed.url for feed in source.feeds]} for source in sources
+    ]
+    with tx.cursor() as cursor:
+        # Each at once, not one round trip after the other: there may be thousands.
+        cursor.executemany(
+            SQL.save_source, [source.model_dump(include=SOURCE_FIELDS) for source in sources]
+        )
+        cursor.executemany(SQL.save_host, sorted(feeds, key=itemgetter("host")))
+        cursor.executemany(SQL.save_feed, feeds)
+        cursor.executemany(SQL.disable_other_feeds, listed)
 
 
 def names(tx: Connection) -> list[str]:
@@ -97,21 +106,21 @@ def fill_hole(tx: Connection, feed_id: int) -> None:
 
 def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitemap]) -> int:
     """Store the sitemaps an index lists; those new or changed become due. Return how many."""
-    due = 0
-    for child in sorted(children, key=lambda child: child.url):
-        host = urls.host(child.url)
-        tx.execute(SQL.save_host, {"host": host})
-        row = tx.execute(
-            SQL.save_child,
-            {
-                "parent_id": parent_id,
-                "url": child.url,
-                "host": host,
-                "modified_at": child.modified_at,
-            },
-        ).fetchone()
-        due += bool(row and row[0])
-    return due
+    if not children:
+        return 0
+    rows = [
+        {
+            "parent_id": parent_id,
+            "url": child.url,
+            "host": urls.host(child.url),
+            "modified_at": child.modified_at,
+        }
+        for child in sorted(children, key=lambda child: child.url)
+    ]
+    with tx.cursor() as cursor:
+        cursor.executemany(SQL.save_host, rows)
+        cursor.executemany(SQL.save_child, rows, returning=True)
+        return sum(bool(row[0]) for result in cursor.results() for row in result.fetchall())
 
 
 def feeds_of(connection: Connection, source: str) -> list[dict[str, object]]:
