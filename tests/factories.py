@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 
-from services.shared import arabic, compression
+from services.shared import arabic, compression, search_words
 from services.shared.contracts import Article, Extraction, RawPage, Result
 from services.storage.results import Processed
 from worker.fingerprint import fingerprint
@@ -22,12 +22,15 @@ def page(body: str = "<p>x</p>", **fields: object) -> RawPage:
 
 def article(url: str, text: str, **fields: object) -> Article:
     """An article whose text's hash is that of the bare text."""
+    extraction = Extraction(text=text, **{"title": "Title", **fields})  # type: ignore[arg-type]
+    tokens = arabic.tokens(text)
     return Article(
-        extraction=Extraction(text=text, **{"title": "Title", **fields}),  # type: ignore[arg-type]
+        extraction=extraction,
         url=url,
         normalized_url=url,
         text_sha256=hashlib.sha256(text.encode("utf-8", "replace")).digest(),
-        fingerprint=fingerprint(arabic.tokens(text)),
+        fingerprint=fingerprint(tokens),
+        search_words=search_words.of(extraction.title, text, arabic.normalize(text), tokens),
     )
 
 

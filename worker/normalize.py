@@ -8,7 +8,7 @@ import re
 import unicodedata
 from dataclasses import replace
 
-from services.shared import urls
+from services.shared import search_words, urls
 from services.shared.contracts import Article, Comment, Extraction, RawPage
 from services.shared.errors import InvalidUrl
 from worker import quote
@@ -32,7 +32,8 @@ def normalize(extraction: Extraction, page: RawPage) -> Article:
 
 
 def _article(extraction: Extraction, url: str, identity: str) -> Article:
-    tokens, quoted = quote.split(in_one_spelling(extraction.text))
+    normal = in_one_spelling(extraction.text)
+    tokens, quoted = quote.split(normal)
     return Article(
         extraction=extraction,
         url=url,
@@ -40,6 +41,7 @@ def _article(extraction: Extraction, url: str, identity: str) -> Article:
         text_sha256=text_sha256(tokens),
         fingerprint=fingerprint(tokens),
         passages=quote.hashes(tokens, quoted),
+        search_words=search_words.of(extraction.title, extraction.text, normal, tokens),
     )
 
 

@@ -6,7 +6,7 @@ page does not state (its date, its address, its authors) is None or empty, never
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
@@ -236,6 +236,18 @@ class Place:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class SearchWords:
+    """The words an article is found by, in order, as Postgres' parser would find them."""
+
+    title: Sequence[str]
+    text: Sequence[str]
+
+    def distinct(self) -> set[str]:
+        """Return each word once."""
+        return {*self.title, *self.text}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
     """An extraction made fit to store: strings Postgres can hold, addresses and keys settled."""
@@ -251,6 +263,8 @@ class Article:
     fingerprint: Fingerprint
     #: 64 bits with sign each: hashes by which passages that others carry too are found.
     passages: tuple[int, ...] = ()
+    #: Of title and text; None where Postgres has to find them.
+    search_words: SearchWords | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

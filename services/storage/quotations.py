@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.shared.contracts import Place
 from services.storage import Connection, queries, transient_errors
+from services.storage.text import integers
 
 SQL = queries("quotations")
 
@@ -160,9 +161,11 @@ def newest(
 
 
 def _columns(hashes: Mapping[int, Sequence[int]]) -> dict[str, object]:
-    pairs = [(value, article_id) for article_id in sorted(hashes) for value in hashes[article_id]]
-    values, article_ids = zip(*pairs, strict=True)
-    return {"hashes": list(values), "article_ids": list(article_ids)}
+    ids = sorted(hashes)
+    return {
+        "hashes": integers(value for i in ids for value in hashes[i]),
+        "article_ids": integers(i for i in ids for _ in hashes[i]),
+    }
 
 
 def _maybe_repeated(

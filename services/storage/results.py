@@ -148,9 +148,9 @@ def _save_articles(connection: Connection, rows: list[Row]) -> dict[str, Decisio
             duplicate_of=duplicate_of,
             detail=outcome.detail if outcome else None,
         )
-    said_anew = [*created, *updates.rows]
-    search.index(connection, said_anew)
-    found = watches.match(connection, said_anew)
+    said_anew = {**created, **updates.rows}
+    search.index(connection, {i: _findable(row) for i, row in said_anew.items()})
+    found = watches.match(connection, list(said_anew))
     # At the end, so that an event's id is not held for longer than it must be.
     changes.emit(connection, [*events, *updates.events, *found])
     return decisions
@@ -273,6 +273,7 @@ def _article_row(
     row["content_sha256"] = _content_sha256(row)
     row["fingerprint"] = article.fingerprint
     row["passages"] = article.passages
+    row["search_words"] = article.search_words
     row["text_changed"] = False
     row["was"] = was
     row["observed_at"] = page.fetched_at or (was and was.processed_at)
@@ -341,6 +342,10 @@ def _fingerprint(row: Row) -> Fingerprint:
     found = row["fingerprint"]
     assert isinstance(found, Fingerprint)  # noqa: S101 - for the type checker
     return found
+
+
+def _findable(row: Row) -> search.Findable:
+    return search.Findable(_text(row["language"]), row["search_words"])  # type: ignore[arg-type]
 
 
 def _text(value: object) -> str | None:

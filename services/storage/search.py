@@ -1,16 +1,26 @@
 """Full-text search: articles into the index, and a query's results out."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal
+from weakref import WeakKeyDictionary
 
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 from psycopg.rows import dict_row
 
+from services.shared import search_words
+from services.shared.contracts import SearchWords
 from services.storage import Connection, queries, transient_errors
 from services.storage.text import storable
 
 SQL = queries("search")
+#: Words whose stems a connection keeps: some 20 MB. A newspaper has fewer.
+WORDS_KEPT = 100_000
 Row = dict[str, object]
 
 
@@ -32,10 +42,103 @@ class Search:
     mark_stop: str = "</mark>"
 
 
-def index(tx: Connection, ids: Sequence[int]) -> None:
+@dataclass(frozen=True, slots=True)
+class Findable:
+    """What an article that was just stored is found by; without words, Postgres finds them."""
+
+    language: str | None
+    words: SearchWords | None
+
+
+@dataclass(slots=True)
+class _Stems:
+    """The stems of words by language, asked for once; none where this database reads otherwise."""
+
+    languages: frozenset[str]
+    reads_alike: bool
+    known: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=lambda: defaultdict(dict))
+
+    @classmethod
+    def of(cls, connection: Connection) -> "_Stems":
+        rows = connection.execute(SQL.stemmed_languages).fetchall()
+        alike = connection.execute(
+            SQL.reads_alike,
+            {
+                "parted": "x" + "".join(f"{sign}x" for sign in search_words.SEPARATORS),
+                "words": " ".join(f"x{letter}x1" for letter in search_words.LETTERS),
+                "unicode": unicodedata.unidata_version,
+            },
+        ).fetchone()
+        return cls(frozenset(str(name) for (name,) in rows), alike == (True,))
+
+    def learn(self, connection: Connection, language: str, words: set[str]) -> None:
+        """Have the stems of these words known."""
+        known = self.known[language]
+        if len(known) > WORDS_KEPT:
+            known.clear()
+        new = sorted(words - known.keys())
+        found: dict[int, list[str]] = defaultdict(list)
+        if new:
+            values = {"words": " ".join(new), "language": language}
+            for place, stem in connection.execute(SQL.word_stems, values):
+                found[int(str(place))].append(str(stem))
+        for number, word in enumerate(new, 1):
+            known[word] = tuple(found.get(number, ()))
+
+
+class _Vector(bytes):
+    """A tsvector in Postgres' binary form."""
+
+    __slots__ = ()
+
+
+class _VectorDumper(Dumper):
+    oid = psycopg.postgres.types["tsvector"].oid
+    format = Format.BINARY
+
+    def dump(self, obj: _Vector) -> bytes:
+        return obj
+
+
+psycopg.adapters.register_dumper(_Vector, _VectorDumper)
+_STEMS: WeakKeyDictionary[Connection, _Stems] = WeakKeyDictionary()
+
+
+def index(tx: Connection, articles: Mapping[int, Findable]) -> None:
     """Have articles found by what they say now, in the transaction that stores it. Repeatable."""
-    if ids:
-        tx.execute(SQL.index, {"ids": sorted(ids)})
+    if not articles:
+        return
+    stems = _STEMS.get(tx)
+    if stems is None:
+        stems = _STEMS[tx] = _Stems.of(tx)
+    vectors = _vectors(tx, stems, articles) if stems.reads_alike else {}
+    if vectors:
+        languages = {found.language for i, found in articles.items() if i in vectors}
+        tx.execute(SQL.use_stemmers, {"languages": sorted(filter(None, languages))})
+        with tx.cursor() as cursor:
+            cursor.executemany(
+                SQL.index_words, [{"id": i, "words": vectors[i]} for i in sorted(vectors)]
+            )
+    if left := sorted(articles.keys() - vectors.keys()):
+        tx.execute(SQL.index, {"ids": left})
+
+
+def _vectors(tx: Connection, stems: _Stems, articles: Mapping[int, Findable]) -> dict[int, _Vector]:
+    """Return the vectors of the articles whose words are known."""
+    by_language: dict[str, set[str]] = defaultdict(set)
+    for found in articles.values():
+        if found.words and found.language in stems.languages:
+            by_language[found.language] |= found.words.distinct()
+    for language, words in by_language.items():
+        stems.learn(tx, language, words)
+    vectors = {}
+    for article_id, found in articles.items():
+        if found.words:
+            known = stems.known[found.language] if found.language in by_language else {}
+            made = search_words.vector(found.words, known, found.language)
+            if made is not None:
+                vectors[article_id] = _Vector(made)
+    return vectors
 
 
 def search(connection: Connection, what: Search) -> list[Row]:

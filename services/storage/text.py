@@ -1,4 +1,6 @@
-"""Make strings fit for Postgres, which holds no NUL and no lone surrogate."""
+"""Make values fit for Postgres: strings, which hold no NUL and no lone surrogate, and arrays."""
+
+from collections.abc import Iterable
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -27,3 +29,8 @@ def fit(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def integers(values: Iterable[int]) -> str:
+    """Return an array of integers as Postgres writes it; the driver's own way costs much more."""
+    return "{" + ",".join(map(str, values)) + "}"

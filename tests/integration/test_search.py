@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from services.shared import arabic
+from services.shared import arabic, search_words
 from services.storage import Connection, connect, results
-from services.storage.search import Search, search
+from services.storage.search import Findable, Search, index, search
 from services.storage.text import fit
 from tests.factories import stored
 
@@ -372,3 +372,86 @@ class TestAnyQuery:
             assert len(reader.execute("select * from media.search('word')").fetchall()) == 1
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute("select * from rasid.article_search")
+
+
+ALPHABETS = st.one_of(
+    st.text(max_size=300),
+    st.text(alphabet="امريكنوبيسشت أإآىةئؤلهمفوبكٱی١۲.,٫\u064b\u0640\u200c«»،؟ \n", max_size=300),
+    st.text(alphabet="aeinrsgdıİßœéø'’ 019.,-_“”—\n€\u00a0\u2028\x1c\U0001f600", max_size=300),
+    st.text(alphabet="абвыхсмΣςσἀשלםաբ ё-\u0301\u0483\ufeff", max_size=300),
+    st.lists(
+        st.sampled_from(
+            [
+                *("running", "run", "the", "ran", "runs", "5g", "covid19", "1e5", "1e5a", "…"),
+                *("وقال", "قال", "بالقدس", "القدس", "قدس", "выборов", "выборы", "élections"),
+                *("x0between0x", "東京"),
+            ]
+        ),
+        max_size=600,
+    ).map(" ".join),
+)
+
+
+class TestVectors:
+    """The worker's way to a vector and the database's own end in the same vector."""
+
+    def same(self, connection: Connection, title: str | None, text: str, language: str) -> bool:
+        """Compare the two; return whether the worker found the words."""
+        text, title = fit(text), title and fit(title)
+        normal = arabic.normalize(text)
+        words = search_words.of(title, text, normal, arabic.split(normal))
+        with connection.transaction(force_rollback=True):
+            save(connection, "a", "x", source="a")
+            (article_id,) = connection.execute(
+                "update rasid.articles set title = %s, text = %s, language = %s returning id",
+                (title, text, language),
+            ).fetchone() or (0,)
+            index(connection, {int(str(article_id)): Findable(language, words)})
+            made, expected = connection.execute(
+                "select s.words::text,"
+                " rasid.search_vector(a.title, a.text, a.language, a.source, s.at)::text"
+                " from rasid.article_search as s join rasid.articles as a on a.id = s.article_id"
+            ).fetchone() or (None, "")
+        assert made == expected
+        return words is not None
+
+    @hypothesis_settings(SHARED_CONNECTION, max_examples=200)
+    @given(st.none() | ALPHABETS, ALPHABETS, st.sampled_from(["ar", "en", "fr", "ru", "tr", "fa"]))
+    def test_any_text(
+        self, connection: Connection, title: str | None, text: str, language: str
+    ) -> None:
+        """Whatever title and text are, both ways end in the same vector."""
+        self.same(connection, title, text, language)
+
+    def test_every_character(self, connection: Connection) -> None:
+        """Each character that the worker takes for a letter or a sign is one to Postgres."""
+        taken = "".join(f" x{c}y {c} {c}9" for c in search_words.LETTERS + search_words.SEPARATORS)
+        for language in ("ar", "en", "el", "ru"):
+            for first in range(0, len(taken), 9_000):
+                assert self.same(connection, "x", taken[first : first + 9_000], language)
+
+    @pytest.mark.parametrize(
+        ("text", "found_here"),
+        [
+            ("the " * 253 + "run running", True),
+            ("running " * 255, True),
+            ("running runs " * 200, True),
+            ("runs " * 9 + "running " * 300 + "title the " * 300, True),
+            (" ".join(f"w{n}" for n in range(12_000)), True),
+            (" ".join(f"w{n}" for n in range(13_000)), False),
+            ("و" * 399 + "ا " + "ب" * 401, False),
+            ("ﷺ " * 3_000, True),
+            ("東京 tower", False),
+            ("a\ue000b", False),
+            ("1e5a", False),
+        ],
+    )
+    def test_limits(self, connection: Connection, text: str, found_here: bool) -> None:
+        """Near the limits of a tsvector and beyond its alphabets Postgres makes the vector."""
+        for language in ("en", "ar"):
+            self.same(connection, "the title run", text, language)
+        normal = arabic.normalize(text)
+        words = search_words.of("the title run", text, normal, arabic.split(normal))
+        stems = {"running": ["run"], "runs": ["run"]}
+        made = words and search_words.vector(words, stems, "en")
+        assert (made is not None) == found_here

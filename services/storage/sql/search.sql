@@ -2,6 +2,35 @@
 -- Articles that were created or have a new version are found by what they say now.
 select rasid.index_articles(%(ids)s);
 
+-- name: index_words
+-- The same, with the vector of title and text given.
+insert into rasid.article_search (article_id, at, created_at, words)
+select
+    id, t.at, created_at, %(words)s || rasid.search_filters(language, source, t.at)
+from rasid.articles
+cross join lateral (select coalesce(published_at, created_at) as at) as t
+where id = %(id)s
+on conflict (article_id) do update set at = excluded.at, words = excluded.words;
+
+-- name: use_stemmers
+update rasid.stemmers set used = true where not used and language = any(%(languages)s);
+
+-- name: stemmed_languages
+select language from rasid.stemmers;
+
+-- name: reads_alike
+-- Whether Postgres' parser, in this database's locale and its version of Unicode, takes the letters
+-- for letters and what parts words for that.
+select
+    tsvector_to_array(to_tsvector('pg_catalog.simple', %(parted)s)) = array['x']
+    and tsvector_to_array(to_tsvector('pg_catalog.simple', %(words)s))
+        @> string_to_array(%(words)s, ' ')
+    and string_to_array(unicode_version(), '.')::integer[]
+        >= string_to_array(%(unicode)s, '.')::integer[];
+
+-- name: word_stems
+select place, stem from rasid.word_stems(string_to_array(%(words)s, ' '), %(language)s);
+
 -- name: search
 select *
 from media.search(

@@ -1,0 +1,128 @@
+"""An article's words and their stems go in; the tsvector that Postgres would make of it comes out.
+
+What words are, Postgres' parser says. Of alphabets with letters, digits and signs between them it
+says the same as `arabic.split`, at three times the cost; texts of other characters (CJK, Indic
+scripts), and the few that its limits touch, are left to it. So every vector is the one that the
+function rasid.search_vector makes of the stored article.
+"""
+
+import re
+import struct
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from services.shared import arabic
+from services.shared.contracts import SearchWords
+
+#: Below what a tsvector and the SQL function cut: letters of a text, of a title, of a word; words.
+_MAX_TEXT, _MAX_TITLE, _MAX_WORD, _MAX_WORDS = 74_000, 5_000, 400, 16_000
+#: Bytes of the places of a word: so many each part has at most, and one more both together.
+_MAX_PLACES = 2 * 255
+_TITLE = 0xC000  # weight A, which a title's words have
+#: Stands between title and text in the SQL function, which takes it away again.
+_BETWEEN = "x0between0x"
+
+
+def _chosen(ranges: Iterable[tuple[int, int]], categories: Collection[str]) -> str:
+    """Return the characters of these categories that normalising leaves whole."""
+    return "".join(
+        char
+        for first, last in ranges
+        for char in map(chr, range(first, last + 1))
+        if unicodedata.category(char) in categories and unicodedata.is_normalized("NFKD", char)
+    )
+
+
+#: Of Latin, Greek, Cyrillic, Armenian, Hebrew and Arabic.
+LETTERS = _chosen([(0x61, 0x7A), (0xDF, 0x6FF)], {"Ll", "Lo"}).replace("ı", "")
+#: Signs and spaces, which part words.
+SEPARATORS = _chosen(
+    [(0x80, 0x6FF), (0x2000, 0x2FFF), (0x3001, 0x3003), (0xFFFC, 0xFFFD), (0x1F300, 0x1FAFF)],
+    {"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Sc", "Sk", "Sm", "So", "Zl", "Zp", "Zs"},
+)
+_STRANGE = re.compile(f"[^\x01-\x40\x5b-\x7f{re.escape(LETTERS + SEPARATORS)}]")
+# 1e5 is a number to Postgres, and 1e5a two words.
+_EXPONENT = re.compile("[0-9]e[0-9]")
+
+
+def of(title: str | None, text: str, normal: str, tokens: Sequence[str]) -> SearchWords | None:
+    """Return the words, or None where Postgres has to find them.
+
+    `normal` is `arabic.normalize(text)` and `tokens` are `arabic.split(normal)`.
+    """
+    title = title or ""
+    if len(title) > _MAX_TITLE or len(text) > _MAX_TEXT or len(tokens) > _MAX_WORDS:
+        return None
+    # One way to write i; Turkish has two.
+    head = arabic.normalize(title).replace("ı", "i")
+    if "ı" in normal:
+        normal = normal.replace("ı", "i")
+        tokens = [token.replace("ı", "i") for token in tokens]
+    if not (_is_plain(head) and _is_plain(normal)):
+        return None
+    return SearchWords(arabic.split(head), tokens)
+
+
+def _is_plain(normal: str) -> bool:
+    return (
+        len(normal) <= _MAX_TEXT
+        and not _STRANGE.search(normal)
+        and not _EXPONENT.search(normal)
+        and _BETWEEN not in normal
+    )
+
+
+def vector(
+    words: SearchWords, stems: Mapping[str, Sequence[str]], language: str | None
+) -> bytes | None:
+    """Return the tsvector in Postgres' binary form, or None where its limits are near.
+
+    `stems` are those of each word in the article's language that differ from it.
+    """
+    end = len(words.title) + 1  # where the word between stands
+    if end + len(words.text) > _MAX_WORDS:
+        return None
+    places: dict[str, bytes] = defaultdict(bytes)
+    _add(places, words.title, stems, language, _TITLE_PLACES)
+    _add(places, words.text, stems, language, _PLACES[end:])
+    pieces: list[bytes] = []
+    for word, found in places.items():
+        if len(word) > _MAX_WORD:
+            return None
+        kept = found[: _MAX_PLACES + 2]
+        pieces += (word.encode(), _COUNTS[len(kept) // 2], kept)
+    return struct.pack(">i", len(places)) + b"".join(pieces)
+
+
+def _add(
+    to: dict[str, bytes],
+    words: Sequence[str],
+    stems: Mapping[str, Sequence[str]],
+    language: str | None,
+    numbers: Sequence[bytes],
+) -> None:
+    """Add the places of words, and those of stems that are no words of the same part."""
+    places: dict[str, bytes] = defaultdict(bytes)
+    for word, number in zip(words, numbers, strict=False):
+        places[word] += number
+    stemmed: dict[str, list[bytes]] = {}
+    for word, found in places.items():
+        to[word] += found[:_MAX_PLACES]
+        for stem in stems.get(word, ()):
+            if stem not in places:
+                stemmed.setdefault(stem, []).append(found)
+    for stem, several in stemmed.items():
+        found = several[0] if len(several) == 1 else _in_order(b"".join(several))
+        to[f"={language}/{stem}"] += found[:_MAX_PLACES]
+
+
+def _in_order(places: bytes) -> bytes:
+    count = len(places) // 2
+    return struct.pack(f">{count}H", *sorted(struct.unpack(f">{count}H", places)))
+
+
+_PLACES = [struct.pack(">H", place) for place in range(1, _MAX_WORDS + 2)]
+_TITLE_PLACES = [struct.pack(">H", _TITLE | place) for place in range(1, _MAX_TITLE + 2)]
+#: After the zero that ends a word: how many places follow.
+_COUNTS = [b"\0" + struct.pack(">H", count) for count in range(_MAX_PLACES // 2 + 2)]
