@@ -9,8 +9,8 @@ function rasid.search_vector makes of the stored article.
 import re
 import struct
 import unicodedata
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain, islice
 
 from services.shared import arabic
 from services.shared.contracts import SearchWords
@@ -78,43 +78,62 @@ def vector(
 ) -> bytes | None:
     """Return the tsvector in Postgres' binary form, or None where its limits are near.
 
-    `stems` are those of each word in the article's language that differ from it.
+    `stems` are those of words in the article's language, where they differ from the word.
     """
-    end = len(words.title) + 1  # where the word between stands
-    if end + len(words.text) > _MAX_WORDS:
+    between = len(words.title) + 1
+    if between + len(words.text) > _MAX_WORDS:
         return None
-    places: dict[str, bytes] = defaultdict(bytes)
-    _add(places, words.title, stems, language, _TITLE_PLACES)
-    _add(places, words.text, stems, language, _PLACES[end:])
-    pieces: list[bytes] = []
-    for word, found in places.items():
-        if len(word) > _MAX_WORD:
-            return None
-        kept = found[: _MAX_PLACES + 2]
-        pieces += (word.encode(), _COUNTS[len(kept) // 2], kept)
-    return struct.pack(">i", len(places)) + b"".join(pieces)
+    title = _places(words.title, _TITLE_PLACES)
+    text = _places(words.text, islice(_PLACES, between, None))
+    if max(map(len, chain(title, text)), default=0) > _MAX_WORD:
+        return None
+    mark = f"={language}/"
+    lexemes = text | _stemmed(text, stems, mark)
+    for lexeme, places in (title | _stemmed(title, stems, mark)).items():
+        lexemes[lexeme] = _first(places) + _first(lexemes.get(lexeme, b""))
+    pieces = [struct.pack(">i", len(lexemes))]
+    for lexeme, places in lexemes.items():
+        size = len(places)
+        if size <= _MAX_PLACES:
+            pieces += (lexeme.encode(), _COUNTS[size // 2], places)
+        else:
+            # Of a title and a text together one more is kept than of a text alone.
+            kept = _MAX_PLACES + 2 * (places[0] >= _TITLE >> 8)
+            pieces += (lexeme.encode(), _COUNTS[kept // 2], places[:kept])
+    return b"".join(pieces)
 
 
-def _add(
-    to: dict[str, bytes],
-    words: Sequence[str],
-    stems: Mapping[str, Sequence[str]],
-    language: str | None,
-    numbers: Sequence[bytes],
-) -> None:
-    """Add the places of words, and those of stems that are no words of the same part."""
-    places: dict[str, bytes] = defaultdict(bytes)
+def _places(words: Iterable[str], numbers: Iterable[bytes]) -> dict[str, bytes]:
+    """Return where each word stands."""
+    places: dict[str, bytes] = {}
     for word, number in zip(words, numbers, strict=False):
-        places[word] += number
-    stemmed: dict[str, list[bytes]] = {}
-    for word, found in places.items():
-        to[word] += found[:_MAX_PLACES]
-        for stem in stems.get(word, ()):
-            if stem not in places:
-                stemmed.setdefault(stem, []).append(found)
-    for stem, several in stemmed.items():
-        found = several[0] if len(several) == 1 else _in_order(b"".join(several))
-        to[f"={language}/{stem}"] += found[:_MAX_PLACES]
+        if word in places:
+            places[word] += number
+        else:
+            places[word] = number
+    return places
+
+
+def _stemmed(
+    places: Mapping[str, bytes], stems: Mapping[str, Sequence[str]], mark: str
+) -> dict[str, bytes]:
+    """Return where stems stand that are no words of the same part."""
+    found: dict[str, bytes] = {}
+    several = set()
+    for word in places.keys() & stems.keys():
+        for stem in stems[word]:
+            if stem in found:
+                found[stem] += places[word]
+                several.add(stem)
+            elif stem not in places:
+                found[stem] = places[word]
+    for stem in several:
+        found[stem] = _in_order(found[stem])
+    return {mark + stem: where for stem, where in found.items()}
+
+
+def _first(places: bytes) -> bytes:
+    return places[:_MAX_PLACES]
 
 
 def _in_order(places: bytes) -> bytes:

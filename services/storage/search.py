@@ -56,7 +56,11 @@ class _Stems:
 
     languages: frozenset[str]
     reads_alike: bool
-    known: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=lambda: defaultdict(dict))
+    known: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    #: Of the known words those that have stems other than themselves.
+    stems: dict[str, dict[str, list[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
 
     @classmethod
     def of(cls, connection: Connection) -> "_Stems":
@@ -73,17 +77,15 @@ class _Stems:
 
     def learn(self, connection: Connection, language: str, words: set[str]) -> None:
         """Have the stems of these words known."""
-        known = self.known[language]
+        known, stems = self.known[language], self.stems[language]
         if len(known) > WORDS_KEPT:
             known.clear()
-        new = sorted(words - known.keys())
-        found: dict[int, list[str]] = defaultdict(list)
-        if new:
+            stems.clear()
+        if new := sorted(words - known):
             values = {"words": " ".join(new), "language": language}
-            for place, stem in connection.execute(SQL.word_stems, values):
-                found[int(str(place))].append(str(stem))
-        for number, word in enumerate(new, 1):
-            known[word] = tuple(found.get(number, ()))
+            for place, stem in connection.execute(SQL.word_stems, values).fetchall():
+                stems[new[int(str(place)) - 1]].append(str(stem))
+            known.update(new)
 
 
 class _Vector(bytes):
@@ -113,12 +115,8 @@ def index(tx: Connection, articles: Mapping[int, Findable]) -> None:
         stems = _STEMS[tx] = _Stems.of(tx)
     vectors = _vectors(tx, stems, articles) if stems.reads_alike else {}
     if vectors:
-        languages = {found.language for i, found in articles.items() if i in vectors}
-        tx.execute(SQL.use_stemmers, {"languages": sorted(filter(None, languages))})
-        with tx.cursor() as cursor:
-            cursor.executemany(
-                SQL.index_words, [{"id": i, "words": vectors[i]} for i in sorted(vectors)]
-            )
+        ids = sorted(vectors)
+        tx.execute(SQL.index_words, {"ids": ids, "vectors": [vectors[i] for i in ids]})
     if left := sorted(articles.keys() - vectors.keys()):
         tx.execute(SQL.index, {"ids": left})
 
@@ -134,8 +132,8 @@ def _vectors(tx: Connection, stems: _Stems, articles: Mapping[int, Findable]) ->
     vectors = {}
     for article_id, found in articles.items():
         if found.words:
-            known = stems.known[found.language] if found.language in by_language else {}
-            made = search_words.vector(found.words, known, found.language)
+            its = stems.stems[found.language] if found.language in by_language else {}
+            made = search_words.vector(found.words, its, found.language)
             if made is not None:
                 vectors[article_id] = _Vector(made)
     return vectors

@@ -60,3 +60,18 @@ language sql immutable parallel safe as $$
         array_remove(rasid.time_lexemes(at) || ('@l/' || language) || ('@s/' || source), null)
     )
 $$;
+
+-- As rasid.index_articles, with what their titles and texts are found by given.
+create function rasid.index_words(ids bigint[], vectors tsvector[]) returns void
+language sql as $$
+    update rasid.stemmers set used = true
+    where not used and language in (select language from rasid.articles where id = any(ids));
+    insert into rasid.article_search (article_id, at, created_at, words)
+    select
+        a.id, t.at, a.created_at, given.vector || rasid.search_filters(a.language, a.source, t.at)
+    from unnest(ids, vectors) as given (id, vector)
+    join rasid.articles as a using (id)
+    cross join lateral (select coalesce(a.published_at, a.created_at) as at) as t
+    order by a.id
+    on conflict (article_id) do update set at = excluded.at, words = excluded.words;
+$$;

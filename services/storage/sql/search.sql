@@ -3,17 +3,8 @@
 select rasid.index_articles(%(ids)s);
 
 -- name: index_words
--- The same, with the vector of title and text given.
-insert into rasid.article_search (article_id, at, created_at, words)
-select
-    id, t.at, created_at, %(words)s || rasid.search_filters(language, source, t.at)
-from rasid.articles
-cross join lateral (select coalesce(published_at, created_at) as at) as t
-where id = %(id)s
-on conflict (article_id) do update set at = excluded.at, words = excluded.words;
-
--- name: use_stemmers
-update rasid.stemmers set used = true where not used and language = any(%(languages)s);
+-- The same, with the vectors of title and text given.
+select rasid.index_words(%(ids)s::bigint[], %(vectors)b);
 
 -- name: stemmed_languages
 select language from rasid.stemmers;
