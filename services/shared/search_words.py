@@ -1,9 +1,9 @@
 """An article's words and their stems go in; the tsvector that Postgres would make of it comes out.
 
-What words are, Postgres' parser says. Of alphabets with letters, digits and signs between them it
-says the same as `arabic.split`, at three times the cost; texts of other characters (CJK, Indic
-scripts), and the few that its limits touch, are left to it. So every vector is the one that the
-function rasid.search_vector makes of the stored article.
+What a word is, Postgres' parser decides. Where a text has only letters of alphabets, digits and
+signs between them, `arabic.split` finds the very same words. Texts of other characters (CJK, Indic
+scripts), and those that the limits of a tsvector are near to, are left to Postgres. So each vector
+is the one that the function rasid.search_vector makes of the stored article.
 """
 
 import re

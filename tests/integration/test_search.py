@@ -14,10 +14,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from services.local import Stack
 from services.shared import arabic, search_words
 from services.storage import Connection, connect, results
+from services.storage.migrate import migrate
 from services.storage.search import Findable, Search, index, search
 from services.storage.text import fit
+from tests.conftest import admin, url_of
 from tests.factories import stored
 
 SHARED_CONNECTION = hypothesis_settings(
@@ -455,3 +458,14 @@ class TestVectors:
         stems = {"running": ["run"], "runs": ["run"]}
         made = words and search_words.vector(words, stems, "en")
         assert (made is not None) == found_here
+
+    def test_another_locale(self, stack: Stack, database_names: Iterator[str]) -> None:
+        """A database to which signs are letters makes its vectors itself."""
+        name = next(database_names)
+        admin(stack, "create database {} template template0 encoding 'UTF8' locale 'C'", name)
+        migrate(url_of(stack, name))
+        with connect(url_of(stack, name)) as connection:
+            parsed = connection.execute("select to_tsvector('simple', '«a»')").fetchone()
+            assert parsed == ("'«a»':1",)
+            self.same(connection, "«title»", "«running», he said", "en")
+        admin(stack, "drop database {} with (force)", name)
