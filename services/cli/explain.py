@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from services.archiver import reader
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
 from services.cli.session import database
 from services.cli.sources_file import read_sources
@@ -86,7 +87,7 @@ def _stored(url: str, settings: Settings) -> RawPage:
     except InvalidUrl as error:
         raise RasidError(f"{url} is no address: {error}") from error
     with database(settings) as connection:
-        found = raw_pages.newest(connection, forms, key)
+        found = raw_pages.newest(connection, forms, key, reader.body)
     if found is None:
         raise RasidError(
             f"no page of {url} is stored: save it and give the file, "

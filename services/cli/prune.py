@@ -85,7 +85,7 @@ def prune(
                 )
             table.add_row(
                 f"{kind}: {WHAT[kind]}",
-                f"{days[kind]:,} days" if days[kind] else "ever",
+                f"{days[kind]:,} days" if days[kind] else _ever(kind, settings),
                 f"{rows:,}",
                 f"{found.of_rows:,}" if days[kind] else "",
                 decimal(found.bytes) if rows else "",
@@ -96,10 +96,15 @@ def prune(
             output().print("Nothing was removed; add --yes to do it.")
 
 
+def _ever(kind: Kind, settings: Settings) -> str:
+    return "the archive" if kind == "captures" and settings.archive else "ever"
+
+
 def _days(settings: Settings) -> dict[Kind, int]:
     """Return for how many days each is kept; 0 is for ever."""
     return {
-        "captures": settings.keep_captures_days,
+        # Where there is an archive, they go when they are in it.
+        "captures": 0 if settings.archive else settings.keep_captures_days,
         "pages": settings.keep_pages_days,
         "refusals": settings.keep_pages_days,
         "changes": settings.keep_changes_days,

@@ -73,6 +73,8 @@ def _print_trace(url: str, found: trace.Trace) -> None:
             f"    {page['outcome']}{reason}{detail}, by extractor {page['extractor_version']} "
             f"at {page['processed_at']:%Y-%m-%d %H:%M:%S} UTC"
         )
+        if page["archived_in"]:
+            console.print(f"    its body is in {page['archived_in']}")
     for article in found.articles:
         twin = article["duplicate_of"]
         console.print(

@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     #: Hosts one crawler works at the same time.
     crawl_hosts: Annotated[int, Field(alias="RASID_CRAWL_HOSTS", ge=1)] = 200
 
+    # `rasid archive`.
+    #: A folder, or an address such as s3://bucket/folder; `rasid prune` leaves bodies to it.
+    archive: Annotated[str | None, Field(alias="RASID_ARCHIVE")] = None
+    archive_after_days: Annotated[int, Field(alias="RASID_ARCHIVE_AFTER_DAYS", ge=1)] = 30
+
     # `rasid prune`. 0 keeps for ever.
     #: Bodies, which a replay or `rasid explain` needs: since a page last brought them.
     keep_captures_days: Annotated[int, Field(alias="RASID_KEEP_CAPTURES_DAYS", ge=0)] = 90

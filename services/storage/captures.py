@@ -1,7 +1,7 @@
 """Bodies of raw pages, a partition for each day on which they came."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 from psycopg.errors import LockNotAvailable
@@ -38,8 +38,12 @@ def days(connection: Connection, before: date) -> list[date]:
     return [day for (day,) in rows if isinstance(day, date)]
 
 
-def drop(connection: Connection, day: date) -> int:
+def drop(
+    connection: Connection, day: date, first: Callable[[Connection, date], None] | None = None
+) -> int:
     """Drop a day that is over, and return how many bodies went; those of dead letters stay.
+
+    `first` is done in the same transaction, and may raise.
 
     Raises:
         TransientError: Postgres is away, or a long transaction, such as a dump, is in the way.
@@ -48,6 +52,8 @@ def drop(connection: Connection, day: date) -> int:
         try:
             with transient_errors(), connection.transaction():
                 connection.execute(SQL.wait_briefly)
+                if first:
+                    first(connection, day)
                 ((dropped,),) = connection.execute(SQL.drop, {"day": day}).fetchall()
             return int(str(dropped))
         except TransientError as error:

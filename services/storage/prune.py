@@ -88,7 +88,9 @@ def alone(connection: Connection) -> Iterator[None]:
     with transient_errors():
         row = connection.execute(SQL.lock).fetchone()
     if not row or not row[0]:
-        raise RasidError("another `rasid prune` runs on this database: let it end")
+        raise RasidError(
+            "another `rasid prune` or `rasid archive` runs on this database: let it end"
+        )
     yield
     with transient_errors():
         connection.execute(SQL.unlock)

@@ -1,14 +1,14 @@
 """Raw pages that were taken from the queue: which are known, and what the newest of them was."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 from psycopg.rows import dict_row
 
-from services.shared import compression
 from services.shared.contracts import RawPage
-from services.storage import Connection, queries, transient_errors
+from services.storage import Connection, captures, queries, transient_errors
 
 SQL = queries("raw_pages")
 
@@ -25,20 +25,26 @@ def known(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def newest(
-    connection: Connection, urls: Sequence[str], normalized_url: str | None
+    connection: Connection,
+    urls: Sequence[str],
+    normalized_url: str | None,
+    body: Callable[[Connection, bytes, date], bytes | None] = captures.body,
 ) -> RawPage | None:
     """Return the page received last under an address in any of its forms, or under a file's name.
 
-    What its source says of it (time zone, rules) is not stored with it.
+    Of those that still have a body, which `body` looks up by its hash and day. What its source says
+    of it (time zone, rules) is not stored with it.
 
     Raises:
         TransientError: Postgres is away.
     """
     keys = [hashlib.sha256(normalized_url.encode()).digest()] if normalized_url else []
     with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
-        found: dict[str, Any] | None = cursor.execute(
+        found: list[dict[str, Any]] = cursor.execute(
             SQL.newest, {"urls": list(urls), "keys": keys}
-        ).fetchone()
-    if found is None:
-        return None
-    return RawPage(**{**found, "body": compression.decompress(found["body"])})
+        ).fetchall()
+    for page in found:
+        received = body(connection, page.pop("capture_sha256"), page.pop("captured_on"))
+        if received is not None:
+            return RawPage(**page, body=received)
+    return None

@@ -123,4 +123,26 @@ update rasid.raw_pages as p set captured_on = coalesce(
 alter table rasid.raw_pages
     alter column captured_on set not null,
     alter column captured_on set default (now() at time zone 'UTC')::date;
-create index raw_pages_captured on rasid.raw_pages (captured_on);
+create index raw_pages_captured on rasid.raw_pages (captured_on, capture_sha256);
+
+-- Files that hold captures of a day, in the order of their hashes: a body is in the one whose range
+-- holds its hash. A day's table goes in the transaction that says in its last file's row that it did.
+create table rasid.archive_files (
+    id bigint generated always as identity primary key,
+    captured_on date not null,
+    folder text not null, -- or address, as the archive was told
+    name text not null, -- of the WARC file; that of its index ends in .cdxj
+    first_sha256 bytea not null,
+    last_sha256 bytea not null,
+    captures_count bigint not null, -- bodies, one record each
+    pages_count bigint not null, -- raw pages that the records name
+    revisits_count bigint not null, -- of these, those that share the body of another
+    left_count bigint not null, -- captures of the range that are kept under a later day
+    size_bytes bigint not null,
+    file_sha256 bytea not null,
+    index_sha256 bytea not null,
+    written_at timestamptz not null default now(),
+    dropped_at timestamptz, -- since when the file alone has them
+    unique (folder, name)
+);
+create index archive_files_range on rasid.archive_files (captured_on, last_sha256);

@@ -38,13 +38,15 @@ select id from rasid.raw_pages
 where id = any(%(ids)s) and reason is distinct from 'body_missing';
 
 -- name: newest
--- The page received last under any of these addresses, file names or keys, as the worker got it.
+-- The pages received last under any of these addresses, file names or keys, as the worker got them,
+-- without their bodies.
 select
     p.requested_url, p.final_url, p.origin, p.source, p.feed_url, p.fetched_at, p.status, p.headers,
-    l.title as feed_title, l.published_at as feed_published_at, c.body
+    l.title as feed_title, l.published_at as feed_published_at, p.capture_sha256, p.captured_on
 from rasid.raw_pages as p
-join rasid.captures as c on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256
-left join rasid.links as l on l.page_id = p.id
+left join lateral (
+    select title, published_at from rasid.links where page_id = p.id order by id limit 1
+) as l on true
 where p.requested_url = any(%(urls)s)
     or p.final_url = any(%(urls)s)
     or (
@@ -55,5 +57,5 @@ where p.requested_url = any(%(urls)s)
         select id from rasid.articles where normalized_url_sha256 = any(%(keys)s)
     )
     or p.id in (select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s))
-order by p.processed_at desc, p.id, l.id
-limit 1;
+order by p.processed_at desc, p.id
+limit 10;

@@ -24,7 +24,12 @@ from rasid.feeds where url = any(%(urls)s);
 select
     p.id, p.requested_url, p.final_url, p.origin, p.source, p.fetched_at, p.status, p.outcome,
     p.reason, p.detail, p.article_id, p.extractor_version, p.processed_at,
-    p.captured_on, octet_length(c.body) as capture_bytes
+    p.captured_on, octet_length(c.body) as capture_bytes, (
+        select f.folder || '/' || f.name from rasid.archive_files as f
+        where f.captured_on = p.captured_on and f.last_sha256 >= p.capture_sha256
+            and f.first_sha256 <= p.capture_sha256 and f.dropped_at is not null
+        order by f.id desc limit 1
+    ) as archived_in
 from rasid.raw_pages as p
 left join rasid.captures as c
     on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256

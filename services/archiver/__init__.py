@@ -1,0 +1,1 @@
+"""Old captures to WARC files, and back."""

@@ -1,0 +1,315 @@
+"""`rasid archive`: old bodies move into WARC files that any tool reads, and none is lost."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+from services.archiver import index, places, reader, records, run
+from services.archiver.run import Order
+from services.importer import files as importer_files
+from services.importer.read import read
+from services.shared.contracts import DeadLetter, RawPage, Rejection
+from services.shared.errors import RasidError
+from services.storage import Connection, archives, captures, connect, dead_letters, results
+from tests.factories import page, processed
+
+ROOT = Path(__file__).resolve().parents[2]
+DAY = date(2026, 3, 4)
+LATER = date(2026, 3, 5)
+TODAY = datetime.now(UTC).date()
+HTML = "<html><body><p>نص الخبر رقم {}</p></body></html>"
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    with connect(database_url) as connection:
+        yield connection
+
+
+def web(url: str, body: str, **fields: object) -> RawPage:
+    values: dict[str, object] = {
+        "requested_url": url,
+        "final_url": url,
+        "fetched_at": datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC),
+        "status": 200,
+        "headers": {"content-type": "text/html; charset=utf-8", "content-encoding": "gzip"},
+        **fields,
+    }
+    return page(body, **values)
+
+
+def save(connection: Connection, *pages: RawPage) -> None:
+    items = [processed(raw, Rejection(reason="soft_404")) for raw in pages]
+    results.save(connection, items, 1)
+
+
+def move(connection: Connection, day: date) -> None:
+    """Have what came today have come on another day."""
+    for table in ("captures", "raw_pages"):
+        statement = f"update rasid.{table} set captured_on = %s where captured_on = %s"
+        connection.execute(statement.encode(), [day, TODAY])
+    captures.roll(connection)
+
+
+def fill(connection: Connection, count: int = 40) -> list[RawPage]:
+    """A day with pages of the web and of files, and with bodies that several of them share."""
+    pages = [web(f"https://www.a.example/News/{n}?b=2&a=1", HTML.format(n)) for n in range(count)]
+    pages += [
+        web("https://b.example/same", HTML.format(0)),
+        web("https://c.example/same\r\nX: y", HTML.format(0), headers={"server": "a\r\nb"}),
+        page("plain text", requested_url=None, origin="seeds/000.txt"),
+        web("https://d.example/gone", "gone", status=410, headers={}),
+        web("https://d.example/empty", ""),
+    ]
+    for first in range(0, len(pages), 10):
+        save(connection, *pages[first : first + 10])
+    return pages
+
+
+def archive(connection: Connection, to: Path | str, **options: object) -> list[run.Done]:
+    values: dict[str, object] = {"before": TODAY, "work": Path("/tmp") / f"rasid-{os.getpid()}"}
+    order = Order(address=str(to), **{**values, **options})  # type: ignore[arg-type]
+    return list(run.run(connection, order, lambda _done: None))
+
+
+def test_days_move_into_files(connection: Connection, tmp_path: Path) -> None:
+    """Every body is found by its page after its day is dropped, and by its hash alone."""
+    pages = fill(connection)
+    move(connection, DAY)
+    save(connection, web("https://a.example/today", "today"))
+    (done,) = archive(connection, tmp_path, file_bytes=5_000)
+
+    assert (done.captures, done.dropped, done.files > 2) == (43, True, True)
+    assert captures.days(connection, TODAY) == []
+    assert list(connection.execute(b"select count(*) from rasid.captures")) == [(1,)]
+    for raw in pages:
+        assert captures.body(connection, raw.capture_sha256, DAY) is None
+        for day in (DAY, LATER, None):
+            assert reader.body(connection, raw.capture_sha256, day) == raw.body
+    assert reader.body(connection, b"no such hash") is None
+    assert archive(connection, tmp_path) == []
+
+
+def test_standard_tools_read_it(connection: Connection, tmp_path: Path) -> None:
+    """Each record is a gzip member with right digests; the index is sorted and tells each place."""
+    pages = fill(connection)
+    move(connection, DAY)
+    archive(connection, tmp_path)
+
+    (warc,) = tmp_path.glob("*.warc.gz")
+    assert warc.name == "rasid-2026-03-04-00001.warc.gz"
+    kinds, found = [], {}
+    with warc.open("rb") as file:
+        for record in ArchiveIterator(file, parse_http=False):
+            kinds.append(record.headers["WARC-Type"])
+            assert record.verify_block_digest()
+            if record.is_http:
+                record.parse_http()
+            if record.record_type in (WarcRecordType.response, WarcRecordType.resource):
+                assert record.verify_payload_digest() or not record.http_headers
+                body = record.reader.read()
+                found[record.headers["WARC-Target-URI"]] = (record.http_headers, body)
+    assert Counter(kinds) == {"warcinfo": 1, "response": 42, "resource": 1, "revisit": 2}
+    headers, body = found["https://www.a.example/News/7?b=2&a=1"]
+    assert (headers.status_code, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert (headers.get("Content-Encoding"), body) == (None, pages[7].body)
+
+    lines = (tmp_path / "rasid-2026-03-04-00001.cdxj").read_bytes().splitlines()
+    assert lines == sorted(lines)
+    assert len(lines) == len(pages)
+    key, at, rest = lines[0].decode().split(" ", 2)
+    assert (key, at) == ("com,example" if key == "" else key, "20260304050607")
+    assert any(line.startswith(b"example,a)/news/7?a=1&b=2 20260304050607 {") for line in lines)
+    for line in lines:
+        entry = json.loads(line.split(b" ", 2)[2])
+        member = warc.read_bytes()[int(entry["offset"]) :][: int(entry["length"])]
+        assert f"WARC-Target-URI: {entry['url']}\r\n".encode() in gzip.decompress(member)
+    assert b"\r\nX: y" not in gzip.decompress(warc.read_bytes())
+    assert rest
+
+
+def test_the_importer_reads_it(connection: Connection, tmp_path: Path) -> None:
+    """A file of the archive can be imported, here or elsewhere: the same bytes, address, time."""
+    pages = fill(connection)
+    move(connection, DAY)
+    archive(connection, tmp_path)
+    (warc,) = importer_files.find(list(tmp_path.glob("*.warc.gz")))
+    outcomes = [found.outcome for found in read(warc, max_body_bytes=1_000_000)]  # type: ignore[arg-type]
+    again = {one.requested_url: one for one in outcomes if isinstance(one, RawPage)}
+
+    for raw in pages[1:40]:
+        read_back = again[raw.requested_url]
+        assert (read_back.body, read_back.status) == (raw.body, 200)
+        assert read_back.fetched_at == raw.fetched_at
+        assert read_back.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_what_is_needed_stays(connection: Connection, tmp_path: Path) -> None:
+    """Bodies of dead letters stay in the database; what came again later is not written twice."""
+    letter = web("https://a.example/bad", "bad")
+    results.save(connection, [processed(letter, DeadLetter(reason="error"))], 1)
+    again = web("https://a.example/again", "again")
+    save(connection, again, web("https://a.example/lost", "lost"))
+    move(connection, DAY)
+    save(connection, again)  # its page is of today now, and the body of both days
+    connection.execute(b"delete from rasid.raw_pages where requested_url like '%lost'")
+    archive(connection, tmp_path)
+
+    (file,) = archives.files(connection)
+    assert (file.captures_count, file.pages_count, file.left_count) == (2, 1, 1)
+    assert dead_letters.raw_page(connection, letter.id) == letter
+    assert captures.body(connection, again.capture_sha256) == again.body
+    lost = web("https://a.example/lost", "lost")
+    assert reader.body(connection, lost.capture_sha256) == b"lost"
+
+
+def test_nothing_is_dropped_unless_it_is_there(connection: Connection, tmp_path: Path) -> None:
+    """A file that is damaged, lacks a record or is gone keeps its day in the database."""
+    fill(connection)
+    move(connection, DAY)
+
+    class Damaging(places.Folder):
+        def put(self, file: Path, name: str) -> None:
+            data = bytearray(file.read_bytes())
+            if name.endswith(".warc.gz"):
+                del data[-200:]
+            file.write_bytes(data)
+            super().put(file, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "open_place", lambda address: Damaging(Path(address)))
+        with pytest.raises((RasidError, OSError)):
+            archive(connection, tmp_path)
+    assert archives.files(connection) == []
+
+    connection.execute(b"update rasid.captures set body = %s where sha256 in ("
+                       b"select sha256 from rasid.captures limit 1)", [b"broken"])  # fmt: skip
+    with pytest.raises(RasidError, match="is broken"):
+        archive(connection, tmp_path)
+    assert captures.days(connection, TODAY) == [DAY]
+
+
+def test_files_that_vanished_are_written_anew(connection: Connection, tmp_path: Path) -> None:
+    """A file of a day that is still there is removed between two runs: it is written again."""
+    pages = fill(connection)
+    move(connection, DAY)
+
+    def stop(_connection: Connection, _day: date) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archives, "drop", stop)
+        with pytest.raises(KeyboardInterrupt):
+            archive(connection, tmp_path, file_bytes=5_000)
+    first = sorted(tmp_path.glob("*.warc.gz"))
+    assert len(first) > 2
+    first[1].unlink()
+    archive(connection, tmp_path, file_bytes=5_000)
+    for raw in pages:
+        assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
+
+
+def test_other_addresses(connection: Connection) -> None:
+    """What the extra opens is written and read as a folder is."""
+    pytest.importorskip("fsspec", reason="the extra `s3` is not installed: pip install 'rasid[s3]'")
+    pages = fill(connection, 5)
+    move(connection, DAY)
+    assert archive(connection, "memory://archive")[0].dropped
+    for raw in pages:
+        assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
+
+
+@pytest.mark.slow
+def test_killed_anywhere(connection: Connection, database_url: str, tmp_path: Path) -> None:
+    """Kill -9 at any point: the next runs go on, and every body is there exactly once."""
+    pages = fill(connection, 300)
+    move(connection, DAY)
+    command = [sys.executable, "-P", "-m", "services.cli", "archive", "--yes", "--file-mb", "1"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": database_url,
+        "RASID_STATE": str(tmp_path / "state"),
+        "RASID_ARCHIVE": str(tmp_path / "files"),
+        "RASID_ARCHIVE_AFTER_DAYS": "1",
+    }
+    for wait in (1.2, 1.5, 1.8, 2.4):
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        some = pages[:: len(pages) // 7]
+        assert all(reader.body(connection, raw.capture_sha256, DAY) == raw.body for raw in some)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True,
+                          check=True, timeout=60)  # fmt: skip
+    assert "verified and dropped" in done.stdout or not captures.days(connection, TODAY)
+    assert captures.days(connection, TODAY) == []
+    assert sum(file.captures_count for file in archives.files(connection)) == 303
+    for raw in pages:
+        assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
+
+
+def test_the_command(connection: Connection, database_url: str, tmp_path: Path) -> None:
+    """It tells what it would do, does it with --yes, and explain and trace read the archive."""
+    fill(connection, 3)
+    move(connection, DAY)
+
+    def rasid(*arguments: str, **more: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "services.cli", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url,
+                 "RASID_STATE": str(tmp_path / "state"), **more},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return done.stdout + done.stderr
+
+    assert "Nothing was written" in rasid("archive")
+    assert json.loads(rasid("archive", "--json"))["captures"] == 6
+    assert "where to?" in rasid("archive", "--yes")
+    with pytest.raises(RasidError, match="password"):
+        places.open_place("ftp://me:secret@host/x")
+    told = rasid("prune", RASID_ARCHIVE=str(tmp_path))
+    assert "the archive" in told
+    assert "verified and dropped" in rasid("archive", "--yes", "--to", str(tmp_path / "warc"))
+    url = "https://www.a.example/News/1?b=2&a=1"
+    assert "نص الخبر رقم 1" in rasid("explain", url, "--all")
+    assert "rasid-2026-03-04-00001.warc.gz" in rasid("trace", url).replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("https://www.Example.com/", "com,example)/"),
+        ("http://example.com:8080/A/b?z=1&A=2", "com,example:8080)/a/b?a=2&z=1"),
+        ("https://192.0.2.7//x/", "7,2,0,192)/x"),
+        ("urn:sha256:00", "urn:sha256:00"),
+    ],
+)
+def test_keys(url: str, key: str) -> None:
+    """An address is indexed under the key that standard tools look it up by."""
+    assert records.key_of(url) == key
+
+
+def test_found_in_an_index(tmp_path: Path) -> None:
+    """Each key of an index is found, however many lines have it, and no other is."""
+    keys = [f"example,a)/{n:03}" for n in range(200) for _ in range(1 + n % 3)]
+    lines = [f'{key} 20260101000000 {{"n": "{place}"}}\n' for place, key in enumerate(keys)]
+    path = tmp_path / "a.cdxj"
+    path.write_bytes(index.sort(lines))
+    with path.open("rb") as file:
+        for key in sorted(set(keys)):
+            assert len(list(index.find(file, key))) == keys.count(key), key
+        for key in ("example,a)/0005", "", "zzz", "example,a)/"):
+            assert list(index.find(file, key)) == []
