@@ -22,6 +22,7 @@ RefusalReason = Literal[
     "not_text",  # a .txt file of binary data
     "symlink_loop",  # a link that leads back to a folder above it
     "too_large",  # a page of more than `max_body_bytes`
+    "truncated_record",  # a WARC response that was cut when it was archived
     "truncated_gzip",  # the compressed data ends too early
     "unknown_kind",  # the name says no kind of file the importer knows
     "unreadable",  # the operating system refuses to read it
@@ -33,6 +34,7 @@ Omission = Literal[
     "hidden_file",  # the name begins with a dot
     "not_html",  # a WARC response that is an image, a script, ...
     "not_response",  # a WARC record of another type: request, metadata, revisit, ...
+    "redirect",  # a WARC response that leads elsewhere (3xx)
 ]
 OMISSIONS: tuple[Omission, ...] = get_args(Omission)
 

@@ -32,6 +32,7 @@ MAX_DIGITS = 18  # of a length; more is no length
 VERSION = re.compile(rb"WARC/\d")
 FIELD = re.compile(rb"(?im)^(content-length|warc-type):[ \t]*(.*?)[ \t]*\r?$")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+REDIRECTS = range(300, 400)
 LOOKS_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
@@ -196,9 +197,13 @@ def _page(raw: bytes, origin: str, max_body_bytes: int) -> RawPage | Omitted:
     http = record.http_headers
     if http.status_code is None:
         raise Refused("broken_record", "it holds no HTTP response")
+    if http.status_code in REDIRECTS:
+        return Omitted(reason="redirect")
     body = record.reader.read()
     if not _is_html(record, body):
         return Omitted(reason="not_html")
+    if why := record.headers.get("WARC-Truncated"):
+        raise Refused("truncated_record", f"it was cut when it was archived: {why[:100]}")
     body = http_bodies.decoded(
         body,
         transfer=http.get("Transfer-Encoding") or "",

@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from services.importer.files import File
 from services.importer.read import read
 from services.importer.records import Found, Omitted, Refusal
 from services.shared.contracts import RawPage
-from tests.archives import html, line, members, one_member, response
+from tests.archives import address, html, line, members, news_archive, one_member, response
 
 LIMIT = 64 * 1024
 Pack = Callable[[list[bytes]], bytes]
@@ -485,6 +486,24 @@ class TestWarc:
         others = [html(i) for i in range(12) if i != hit]
         assert others == [body for body in bodies if body != html(hit)]
         assert refusals(found) or len(bodies) == 12
+
+
+def test_a_news_archive(tmp_path: Path) -> None:
+    """Of a file as Common Crawl makes them every record has its outcome: page, reason or count."""
+    parts, good = news_archive()
+
+    found = read_all(save(tmp_path, "CC-NEWS-20240501000000-00001.warc.gz", members(parts)))
+
+    assert [item.number for item in found] == list(range(1, len(parts) + 1))
+    by_status = [(page.status, page.requested_url) for page in pages(found)]
+    assert by_status == [(404 if n == 4 else 200, address(n)) for n in sorted([*good, 4])]
+    assert [page.body for page in pages(found) if page.status == 200] == [html(n) for n in good]
+    assert [(refusal.reason, refusal.origin[-3:]) for refusal in refusals(found)] == [
+        ("truncated_record", "#15"),
+        ("truncated_record", "#18"),
+    ]
+    left_out = Counter(i.outcome.reason for i in found if isinstance(i.outcome, Omitted))
+    assert left_out == {"not_response": 1 + 2 * 9 + 1, "redirect": 1, "not_html": 1}
 
 
 class TestHttpBodies:
