@@ -23,6 +23,8 @@ class Context:
     store: Store
     queue: Queue
     reporter: Reporter
+    #: All of the file, also what is not enabled; nothing where the crawl is for some of it only.
+    file: Sequence[Source] = ()
     #: The crawl ends when this is done.
     job: Job | None = None
     #: Whether what is due without a job is done too.

@@ -53,6 +53,7 @@ class Frontier:
         #: Those without feeds are in no file: they have a policy only.
         self._sources = [source for source in context.sources.values() if source.feeds]
         self._names = list(context.sources)
+        self._file = context.file
         self._told = context.reporter.summary
         self._policies = {name: source.crawl for name, source in context.sources.items()}
         self.pace = Pace()
@@ -80,12 +81,20 @@ class Frontier:
     async def open(self) -> None:
         """Make the store say what the sources are; with `once`, have every feed polled now."""
 
-        def step(tx: Connection) -> None:
+        def step(tx: Connection) -> list[str]:
             sources.save(tx, self._sources)
+            sources.retire(tx, [source.name for source in self._file if not source.enabled])
             if self._once:
                 sources.make_due(tx, self._names)
+            return sources.left_over(tx, [source.name for source in self._file])
 
-        await self._store.run(step)
+        # They may be of another crawler's file: nobody but a person can tell.
+        if (left := await self._store.run(step)) and self._file:
+            log.warning(
+                "crawled before, and not in the sources file any more",
+                sources=left,
+                do="rasid sources retire",
+            )
         # A crawler that was killed just now still holds its hosts, but not for longer than this.
         self._others_until = time.monotonic() + self._lease_s
 

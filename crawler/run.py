@@ -49,6 +49,7 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
     Raises:
         RasidError: there is nothing to crawl, or the database is not fit for it.
     """
+    file = sources if job is None and only is None else ()
     if job is None:
         if not once and only is None and not any(source.enabled for source in sources):
             return _idle(settings)
@@ -58,6 +59,7 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
         raise RasidError(f"{', '.join(wanting)}: `browser: true`, but {lacking}")
     context = make_context(settings, sources, once=once, progress=progress, job=job)
     context.with_live = with_live
+    context.file = file
     process = _Process(scrapy_settings(settings))
     # One line a request is too much for a log that people read; Scrapy has just set its own level.
     for name in ("scrapy", "twisted", "protego"):

@@ -38,6 +38,7 @@ def sources_group() -> None:
       rasid sources discover https://example.org/
       rasid sources import feeds.opml
       rasid sources export --format csv
+      rasid sources retire
     """
 
 
@@ -158,6 +159,48 @@ def sources_import(
         progress_console().print(f"Written. Crawlers that run read {target} when they start again.")
     else:
         progress_console().print("Nothing is written yet: --yes writes it.")
+
+
+@sources_app.command("retire")
+def sources_retire(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="All of them if none is named.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Really do it; else only show.")] = False,
+) -> None:
+    """Mark sources as crawled no more that are not in sources.yaml: nothing of theirs is removed.
+
+    Alarms about their feeds end, and consumers see `enabled` false. Back in the file, a source
+    goes on where it was. Not for a database that crawlers with different files share.
+
+    \b
+    Examples:
+      rasid sources retire
+      rasid sources retire old-paper --yes
+    """
+    settings = settings_of(context)
+    in_file = {source.name for source in read_sources(settings)}
+    if wrong := sorted(in_file.intersection(names or ())):
+        raise RasidError(
+            f"{', '.join(wrong)}: still in {settings.sources_file}; "
+            "take it out there, or set `enabled: false`, and start the crawler again"
+        )
+    with database(settings) as connection:
+        left = store.left_over(connection, sorted(in_file))
+        if unknown := sorted(set(names or ()).difference(left)):
+            raise RasidError(f"{', '.join(unknown)}: no source that is crawled")
+        chosen = sorted(names or left)
+        for name in chosen:
+            output().print(name)
+        if yes:
+            with connection.transaction():
+                store.retire(connection, chosen)
+    console = progress_console()
+    if not chosen:
+        console.print(f"Every source that is crawled is in {settings.sources_file}.")
+    elif yes:
+        console.print(f"{len(chosen)} sources are retired; what was had from them stays.")
+    else:
+        console.print("Nothing is changed yet: --yes retires them.")
 
 
 def _text(path: Path) -> str:

@@ -40,6 +40,17 @@ def names(tx: Connection) -> list[str]:
     return [str(name) for (name,) in tx.execute(SQL.names).fetchall()]
 
 
+def left_over(tx: Connection, names: Sequence[str]) -> list[str]:
+    """Return the sources beside these that are crawled, as far as the store knows."""
+    rows = tx.execute(SQL.left_over, {"sources": list(names)}).fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def retire(tx: Connection, names: Sequence[str]) -> None:
+    """Write down that these sources are crawled no more; what was had from them stays."""
+    tx.execute(SQL.retire, {"sources": list(names)})
+
+
 def make_due(tx: Connection, names: Sequence[str]) -> None:
     """Have every feed of these sources polled now."""
     tx.execute(SQL.make_due, {"sources": list(names)})

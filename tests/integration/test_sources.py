@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from services.demo import site as demo_site
+from services.shared import source_files
 from services.shared import sources as sources_file
 from services.shared.frontier import FeedPoll, ListedLink
 from services.shared.settings import Settings
+from services.shared.sources import Feed
 from services.storage import connect, links, sources
+from tests.integration.crawls import crawl_once, demo_source
 from tests.site import server
 
 SOURCES = """\
@@ -166,3 +169,42 @@ def test_discover_is_polite() -> None:
     (source,) = sources_file.parse(found.stdout, "found.yaml")
     assert (source.language, source.feeds[0].url) == ("ar", f"{bad.url}/feed.json")
     assert (refused.returncode, "address_not_public" in refused.stderr) == (1, True)
+
+
+def test_what_left_the_file_is_told_and_retired(file: Path, settings: Settings) -> None:
+    """Not enabled: marked when a crawl starts. Gone: named in its log, marked when a person says."""
+    with demo_site.serve() as site:
+        stays, off, gone = (
+            demo_source(site).model_copy(
+                update={"name": name, "feeds": (Feed(url=f"{site.url}{name}.xml"),)}
+            )
+            for name in ("stays", "off", "gone")
+        )
+        here = settings.model_copy(update={"public_addresses_only": False})
+        crawl_once(here, [stays, off, gone])
+        file.write_text(
+            source_files.write([stays, off.model_copy(update={"enabled": False})], "yaml")
+        )
+        crawl_once(here, sources_file.parse(file.read_text(), "x"))
+    environ = {"RASID_SOURCES": str(file), "DATABASE_URL": settings.database_url or ""}
+
+    def enabled() -> dict[str, bool]:
+        with connect(settings.database_url or "") as tx:
+            feeds = tx.execute(b"select source, enabled from rasid.feeds").fetchall()
+            rows = tx.execute(b"select name, enabled from media.sources").fetchall()
+        assert sorted(feeds) == sorted(rows)
+        return {str(name): bool(state) for name, state in rows}
+
+    assert enabled() == {"stays": True, "off": False, "gone": True}
+    shown = rasid("sources", "retire", **environ)
+    assert (shown.returncode, shown.stdout) == (0, "gone\n")
+    assert enabled()["gone"]
+    refused = rasid("sources", "retire", "stays", "--yes", **environ)
+    assert refused.returncode == 1
+    assert "still in" in refused.stderr
+    rasid("sources", "retire", "gone", "--yes", **environ)
+    assert enabled() == {"stays": True, "off": False, "gone": False}
+    assert rasid("sources", "retire", **environ).stdout == ""
+    with connect(settings.database_url or "") as tx:
+        sources.save(tx, [gone])
+    assert enabled()["gone"], "back in the file, it goes on"

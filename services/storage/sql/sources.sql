@@ -41,6 +41,22 @@ where (feeds.source, feeds.kind, feeds.poll_every_s, feeds.enabled)
 update rasid.feeds set enabled = false
 where source = %(source)s and parent_id is null and enabled and not (url = any(%(urls)s))
 
+-- name: left_over
+-- Sources that are crawled as far as the store knows, beside these.
+select s.name from rasid.sources s
+where s.enabled and not (s.name = any(%(sources)s)) and exists (
+    select from rasid.feeds f where f.source = s.name and f.parent_id is null and f.job_id is null
+)
+order by s.name
+
+-- name: retire
+-- All that was had from them stays; alarms about their feeds end.
+with retired as (
+    update rasid.sources set enabled = false, updated_at = now()
+    where name = any(%(sources)s) and enabled
+)
+update rasid.feeds set enabled = false where source = any(%(sources)s) and enabled
+
 -- name: save_host
 insert into rasid.hosts (name) values (%(host)s) on conflict (name) do nothing
 
