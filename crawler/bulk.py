@@ -101,6 +101,7 @@ def fetch(  # noqa: PLR0913 - all but three are by keyword only
     with closing(connect(_database(settings))) as connection:
         with connection.transaction():
             sources.save(connection, every_source)
+            sources.retire(connection, [one.name for one in every_source if not one.enabled])
             job, is_new = jobs.begin(connection, "fetch", input_)
             gone = set(sources.names(connection)).difference(one.name for one in every_source)
         with closing(_Lines(addresses)) as lines:
@@ -113,9 +114,12 @@ def fetch(  # noqa: PLR0913 - all but three are by keyword only
                         connection, job, links, position=at, invalid=invalid, again=again
                     )
                 progress(f"{lines.position:,} bytes of the list read")
+        used = jobs.sources_of(connection, job.id)
     # A long list must not keep a host from what is new on it.
     with_live = isinstance(addresses, Path)
-    chosen = [*every_source, *(_without_feeds(name) for name in ["", *sorted(gone)])]
+    # What another source needs, a browser above all, need not be there.
+    needed = [one for one in every_source if one.name in used or (with_live and one.enabled)]
+    chosen = [*needed, *(_without_feeds(name) for name in ["", *sorted(gone)])]
     return _work_off(settings, chosen, job, progress, with_live=with_live, is_new=is_new)
 
 

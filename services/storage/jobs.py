@@ -248,6 +248,12 @@ def reasons(tx: Connection, job_id: int) -> list[tuple[str, str, int]]:
     return [(str(state), str(reason), int(str(count))) for state, reason, count in rows]
 
 
+def sources_of(tx: Connection, job_id: int) -> set[str]:
+    """Return the sources that a job's links are of."""
+    rows = tx.execute(SQL.sources_of, {"job_id": job_id}).fetchall()
+    return {str(name) for (name,) in rows}
+
+
 def outcomes(connection: Connection, job_id: int) -> Iterator[dict[str, Any]]:
     """Yield what became of each address of a job, in their order."""
     after = 0

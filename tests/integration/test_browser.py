@@ -1,9 +1,12 @@
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import redis
@@ -14,9 +17,10 @@ from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
 from services.queue import PENDING, Queue, Taken
 from services.queue.broker import redis_url
+from services.shared import source_files
 from services.shared.errors import RasidError
 from services.shared.settings import Settings
-from services.shared.sources import CrawlPolicy, Feed
+from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links
 from tests.integration.crawls import crawl_once, source
 from tests.site import server, trouble
@@ -201,6 +205,70 @@ def test_a_browser_that_is_not_there_is_told(settings: Settings) -> None:
         crawled(settings, bad, "/good")
 
     assert bad.asked == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("crawl", "--check"),
+        ("crawl", "--once"),
+        ("backfill", "scripts", "--since", "2026-01-01"),
+        ("fetch", "http://127.0.0.1:9/story"),
+    ],
+    ids=lambda command: command[0] + command[1][:7],
+)
+def test_each_command_says_what_to_install(
+    settings: Settings, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Without what `browser: true` needs: in one sentence, with the source's name."""
+    wants = CrawlPolicy(browser=True)
+    scripts = source("http://127.0.0.1:9/", Feed(url="http://127.0.0.1:9/feed"), name="scripts")
+    run = rasid(tmp_path, settings, [scripts.model_copy(update={"crawl": wants})], *command)
+    installed = importlib.util.find_spec("playwright") is not None
+
+    assert run.returncode == 1
+    told = " ".join(run.stderr.split())
+    assert "scripts: `browser: true`, but " in told
+    assert ("install Debian's `chromium`" if installed else "pip install 'rasid[browser]'") in told
+    assert "Traceback" not in told
+
+
+def test_what_needs_no_browser_goes_on_without(settings: Settings, tmp_path: Path) -> None:
+    """Commands that look, and addresses of other sources, do not ask for the extra."""
+    with server.serve() as bad:
+        bad.answers["/good"] = trouble.page("good")
+        plain = source(bad.url, Feed(url=f"{bad.url}/feed"), name="plain")
+        scripts = source("http://127.0.0.2:9/", Feed(url="http://127.0.0.2:9/"), name="scripts")
+        scripts = scripts.model_copy(update={"crawl": CrawlPolicy(browser=True)})
+        for command in (("sources", "list"), ("fetch", f"{bad.url}/good")):
+            run = rasid(tmp_path, settings, [plain, scripts], *command)
+            assert run.returncode == 0, run.stderr
+
+    assert "/good" in bad.asked
+
+
+def rasid(
+    folder: Path, settings: Settings, outlets: Sequence[Source], *command: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command on a machine without Chromium, with these sources."""
+    file = folder / "sources.yaml"
+    file.write_text(source_files.write(outlets, "yaml"))
+    environ = {
+        "RASID_SOURCES": str(file),
+        "RASID_BROWSER": "/no/such/chromium",
+        "RASID_PUBLIC_ADDRESSES_ONLY": "false",
+        "DATABASE_URL": settings.database_url or "",
+        "REDIS_URL": settings.redis_url or "",
+        "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+    }
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "services.cli", *command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def test_nobody_needs_the_extra() -> None:

@@ -161,6 +161,59 @@ def test_robots_of_before_hold_while_there_is_no_answer(settings: Settings) -> N
         assert site.asked.count("/sitemap.xml") == 3, "there are no rules any more"
 
 
+def test_robots_that_do_not_come_hold_up_nobody_else(settings: Settings) -> None:
+    """Dripping, endless, busy or in a circle: bounded and told; all other hosts go on meanwhile."""
+    limits = {"fetch_timeout_s": 6.0, "max_body_bytes": 1_000_000}
+    rules = documents.robots("/nothing")
+    huge = server.Answer(200, {}, documents.huge_robots("/x", "/y") * 3)
+    with server.serve(hosts=7) as site:
+        good, slow, endless, busy, away, circle, elsewhere = site.hosts
+        robots = {
+            good: server.Answer(200, {}, rules),
+            slow: server.Answer(200, {}, b"#" * 2000, parts=2000, part_wait_s=0.1),
+            endless: huge._replace(headers={"Content-Encoding": "identity"}),
+            busy: trouble.busy("3600"),
+            away: server.Answer(503, {"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}),
+            circle: trouble.redirect("/robots.txt"),
+            elsewhere: trouble.redirect(f"{site.url}/moved.txt"),
+        }
+        site.answers["/robots.txt"] = lambda request: robots[request.host]
+        site.answers["/moved.txt"] = server.Answer(200, {}, documents.robots("/page-1"))
+        paths = [f"/page-{number}" for number in range(3)]
+        site.answers |= dict.fromkeys(paths, PAGE)
+        listed = [url + path for path in paths for url in site.urls]
+        site.answers["/sitemap.xml"] = server.Answer(200, {}, documents.sitemap(listed))
+        crawl_once(settings.model_copy(update=limits), [paper(site)])
+        asked = {host: [r for r in site.requests if r.host == host] for host in site.hosts}
+
+    def pages(host: str) -> list[str]:
+        return sorted(request.path for request in asked[host] if "page" in request.path)
+
+    assert {host: pages(host) for host in site.hosts} == {
+        **{host: [] for host in (slow, endless, busy, away)},
+        **dict.fromkeys((good, circle), paths),
+        elsewhere: ["/page-0", "/page-2"],
+    }
+    assert [len(asked[host]) for host in (slow, endless, busy, away)] == [1, 1, 1, 1]
+    # Nobody waited for the one that dripped.
+    assert max(r.at for host in (good, circle) for r in asked[host]) < asked[slow][0].at + 6
+    with connect(settings.database_url or "") as tx:
+        told = tx.execute(b"select origin, last_error from rasid.robots").fetchall()
+        blocked = tx.execute(
+            b"select name from rasid.hosts where blocked_until > now() + interval '50 minutes'"
+        ).fetchall()
+        links_of = tx.execute(
+            b"select distinct state, reason from rasid.links where host = any(%s)",
+            [[slow, endless, busy, away]],
+        ).fetchall()
+    errors = {str(origin).split("/")[2].partition(":")[0]: error for origin, error in told}
+    assert [errors[host] for host in (slow, endless, busy, away)] == [
+        *("timeout", "too_large", "http_429", "http_503"),
+    ]
+    assert {str(name) for (name,) in blocked} == {busy, away}
+    assert links_of == [("due", None)], "nobody has asked for them"
+
+
 def test_huge_robots_are_cut(settings: Settings) -> None:
     """What stands after the first 500 KiB of robots.txt is not read."""
     with server.serve() as site:

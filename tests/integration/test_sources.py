@@ -172,7 +172,7 @@ def test_discover_is_polite() -> None:
 
 
 def test_what_left_the_file_is_told_and_retired(file: Path, settings: Settings) -> None:
-    """Not enabled: marked when a crawl starts. Gone: named in its log, marked when a person says."""
+    """Not enabled: marked when a crawl starts. Gone: told in its log, marked when a person says."""
     with demo_site.serve() as site:
         stays, off, gone = (
             demo_source(site).model_copy(

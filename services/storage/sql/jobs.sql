@@ -221,6 +221,9 @@ update rasid.jobs set ended_at = now() where id = %(job_id)s and ended_at is nul
 select state, coalesce(reason, ''), count(*)::int from rasid.links where job_id = %(job_id)s
 group by 1, 2 order by 1, 3 desc, 2
 
+-- name: sources_of
+select distinct source from rasid.links where job_id = %(job_id)s and source is not null
+
 -- name: outcomes
 -- Each address of a list, in its order.
 select
