@@ -83,7 +83,10 @@ class StoreLinks(_Step):
 
     async def _polled(self, item: FeedPolled) -> None:
         listing, feed = item.listing, item.work
-        max_age = self._context.sources[feed.source].crawl.max_age_days
+        if feed.since:
+            listing = walking.within_hole(listing, feed.since)
+        source = self._context.sources[feed.source]
+        max_age = source.crawl.max_age_days
         now = datetime.now(UTC)
         oldest = now - timedelta(days=max_age) if max_age else None
 
@@ -97,6 +100,9 @@ class StoreLinks(_Step):
             problems["overflow"] += added.overflowed and not is_register
             if problems["overflow"]:
                 sources.fill_hole(tx, feed.id)
+                kept = robots.find(tx, origin(feed.url))
+                named = walking.for_hole(kept.body if kept else None, source)
+                sources.fill_hole_from(tx, feed.id, named)
             changed = 0
             if feed.depth < MOST_DEPTH:
                 changed = sources.add_children(tx, feed.id, listing.children)

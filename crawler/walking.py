@@ -1,7 +1,7 @@
 """A sitemap's links and the days that are wanted go in; what a backfill takes comes out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urljoin, urlsplit
 
@@ -10,7 +10,8 @@ from protego import Protego
 from crawler.politeness import scattered
 from services.shared import urls
 from services.shared.errors import InvalidUrl
-from services.shared.frontier import DueFeed, FeedKind, ListedLink, ListedSitemap
+from services.shared.frontier import DueFeed, FeedKind, ListedLink, ListedSitemap, Listing
+from services.shared.sources import Source
 
 #: Where the sitemaps of most sites are.
 USUAL_PLACES = ("/sitemap.xml", "/sitemap_index.xml")
@@ -41,6 +42,36 @@ class Window:
         if at is None:
             return True
         return not (self.since and at < self.since) and not (self.until and at >= self.until)
+
+
+#: A day may be all that a sitemap tells of a time.
+HOLE_MARGIN = timedelta(days=1)
+#: So many sitemaps are read for one hole, of robots.txt and of each index.
+MOST_FOR_A_HOLE = 10
+
+
+def within_hole(listing: Listing, since: datetime) -> Listing:
+    """Return what a sitemap lists of the time since then, by the dates that it states.
+
+    It may list all that the site ever had: what has no date is left out, of sitemaps not the first.
+    """
+    window = Window(since - HOLE_MARGIN, None)
+    children = window.sitemaps(listing.children)
+    newest = sorted(children, key=lambda one: (one.modified_at or since).timestamp(), reverse=True)
+    links = [link for link in window.links(listing.links) if link.published_at or link.modified_at]
+    return replace(listing, links=tuple(links), children=tuple(newest[:MOST_FOR_A_HOLE]))
+
+
+def for_hole(robots: bytes | None, source: Source) -> list[str]:
+    """Return the sitemaps of the source's site that robots.txt names, unless the source has some.
+
+    Those are read then; a sitemap of another site says nothing of this one's news.
+    """
+    if any(feed.kind == "sitemap" for feed in source.feeds):
+        return []
+    sites = {urls.site(address) for address in (source.home_page, *(f.url for f in source.feeds))}
+    named = [url for url in named_by(robots) if urls.site(url) in sites]
+    return named[:MOST_FOR_A_HOLE]
 
 
 def usual_places(home_page: str) -> list[str]:

@@ -137,6 +137,7 @@ class DueFeed:
     every_s: float | None = None
     distrusted_until: datetime | None = None
     #: Set where it is read for a backfill: the links of which days are wanted, or only counted.
+    #: Without a job, `since` is from when on another feed may have missed something.
     job_id: int | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -115,6 +115,14 @@ def fill_hole(tx: Connection, feed_id: int) -> None:
     tx.execute(SQL.fill_hole, {"feed_id": feed_id})
 
 
+def fill_hole_from(tx: Connection, feed_id: int, sitemaps: Sequence[str]) -> None:
+    """Have these sitemaps read now, for what is dated since the feed was listed before."""
+    for url in sorted(sitemaps):
+        host = urls.host(url)
+        tx.execute(SQL.save_host, {"host": host})
+        tx.execute(SQL.fill_hole_from, {"feed_id": feed_id, "url": url, "host": host})
+
+
 def add_children(tx: Connection, parent_id: int, children: Sequence[ListedSitemap]) -> int:
     """Store the sitemaps an index lists; those new or changed become due. Return how many."""
     if not children:

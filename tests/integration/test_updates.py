@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -283,6 +284,39 @@ def test_a_feed_that_overflows_has_its_sitemap_read(settings: Settings) -> None:
         )
 
     assert rows == [(1, True)]
+
+
+def test_a_hole_is_filled_from_the_sitemaps_that_robots_name(settings: Settings) -> None:
+    """Where the source names none: what they date since then is fetched, and nothing else."""
+    now = datetime.now(UTC)
+    with server.serve(hosts=2) as site:
+        site.answers |= {f"/item/{n}": (200, {}, b"<html><p>item") for n in range(9)}
+        named = [f"{site.url}/index.xml", f"{site.urls[1]}/other.xml"]
+        site.answers["/robots.txt"] = (200, {}, documents.robots(sitemaps=named))
+        months = [
+            documents.Entry(url=f"{site.url}/new.xml", at=now),
+            documents.Entry(url=f"{site.url}/old.xml", at=now - timedelta(days=90)),
+        ]
+        items = [documents.Entry(url=f"{site.url}/item/{n}", at=now) for n in range(2, 7)]
+        items += [
+            documents.Entry(url=f"{site.url}/last-year", at=now - timedelta(days=365)),
+            documents.Entry(url=f"{site.url}/undated"),
+        ]
+        site.answers["/index.xml"] = (200, {}, documents.index(months))
+        site.answers["/new.xml"] = (200, {}, documents.sitemap(items))
+        site.answers["/rss"] = rss(site, 0, 1)
+        paper = source(site.url, Feed(url=f"{site.url}/rss"))
+        crawl_once(settings, [paper])
+        assert "/index.xml" not in site.asked
+        site.answers["/rss"] = rss(site, 7, 8)
+        summary = crawl_once(settings, [paper])
+        crawl_once(settings, [paper])
+
+    assert summary.problems["overflow"] == 1
+    pages = [path for path in site.asked if path.startswith("/item")]
+    assert sorted(pages) == [f"/item/{n}" for n in range(9)]
+    assert [site.count(path) for path in ("/index.xml", "/new.xml")] == [1, 1]
+    assert not {"/old.xml", "/other.xml", "/last-year", "/undated"} & set(site.asked)
 
 
 def test_a_feed_adapts(settings: Settings) -> None:

@@ -27,3 +27,7 @@ alter table rasid.worse_copies add column asked_at timestamptz; -- for the last 
 create index worse_copies_ask on rasid.worse_copies (greatest(first_observed_at, asked_at));
 -- Of `refetches_count`, those beside the schedule, the one that is due included.
 alter table rasid.links add column confirmations_count integer not null default 0;
+
+-- A sitemap that robots.txt names, or one that it lists: read for what its parent has overflowed
+-- with since then, and only for that.
+alter table rasid.feeds add column hole_since timestamptz;

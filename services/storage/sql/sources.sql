@@ -80,7 +80,8 @@ taken as (
 )
 select
     id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth,
-    item_times, listed_at, full_at, most_wait_s, ttl_s, every_s, distrusted_until
+    item_times, listed_at, full_at, most_wait_s, ttl_s, every_s, distrusted_until,
+    hole_since as since
 from taken order by was_due_at, id
 
 -- name: give_back
@@ -120,11 +121,14 @@ where id = %(feed_id)s
 -- name: save_child
 -- A sitemap that an index lists: due when it is new, or said to be newer than what we read.
 -- One whose date the index does not tell is due once a day.
-insert into rasid.feeds (source, url, host, kind, parent_id, depth, poll_every_s, modified_at)
-select source, %(url)s, %(host)s, kind, id, depth + 1, poll_every_s, %(modified_at)s
+insert into rasid.feeds (
+    source, url, host, kind, parent_id, depth, poll_every_s, modified_at, hole_since
+)
+select source, %(url)s, %(host)s, kind, id, depth + 1, poll_every_s, %(modified_at)s, hole_since
 from rasid.feeds where id = %(parent_id)s
 on conflict (url) do update set
     modified_at = excluded.modified_at,
+    hole_since = excluded.hole_since,
     enabled = true,
     next_fetch_at = case
         when feeds.parent_id is null then feeds.next_fetch_at
@@ -141,6 +145,19 @@ update rasid.feeds set next_fetch_at = now()
 where source = (select source from rasid.feeds where id = %(feed_id)s)
     and kind = 'sitemap' and parent_id is null and enabled and next_fetch_at > now()
     and (last_fetched_at is null or last_fetched_at < now() - interval '5 minutes')
+
+-- name: fill_hole_from
+-- The same, where robots.txt is the one to name a sitemap. What is polled anyway stays as it is.
+insert into rasid.feeds (source, url, host, kind, parent_id, depth, hole_since)
+select source, %(url)s, %(host)s, 'sitemap', id, 1, coalesce(listed_at, now() - interval '1 day')
+from rasid.feeds where id = %(feed_id)s
+on conflict (url) do update set
+    parent_id = excluded.parent_id,
+    hole_since = excluded.hole_since,
+    enabled = true,
+    next_fetch_at = now()
+where (feeds.hole_since is not null or not feeds.enabled)
+    and (feeds.last_fetched_at is null or feeds.last_fetched_at < now() - interval '5 minutes')
 
 -- name: counts
 select last_outcome, count(*) from rasid.feeds where source = any(%(sources)s) and enabled
