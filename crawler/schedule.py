@@ -24,7 +24,7 @@ PACE = 1.5
 #: Which quantile of the kept intervals stands for the median: so few tell it but roughly.
 MEDIAN = 0.4
 #: The chance we take, at each poll, that something new has waited for longer.
-RISK = 0.02
+RISK = 0.055
 #: Times of new items that are kept of each feed.
 KEPT_TIMES = 64
 #: Of items that appear within so short a time the first and the last are kept.
@@ -130,7 +130,7 @@ def _allowed_s(history: History, now: float, hints: Hints, limits: Limits) -> fl
     silence = max(now - history.item_times[-1], 0.0) if history.item_times else 0.0
     if len(intervals) < LEAST_INTERVALS:
         return max(hints.every_s or FIRST_S, silence * RISK)
-    pace = PACE * max(intervals[int(len(intervals) * MEDIAN)], limits.floor_s)
+    pace = max(PACE * intervals[int(len(intervals) * MEDIAN)], limits.floor_s)
     return pace + _calm_s(intervals, silence)
 
 
