@@ -1,0 +1,84 @@
+"""Runs of the fault harness: `python -m tests.faults --help`."""
+
+import argparse
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tests.faults.faults import FAULTS
+from tests.faults.run import Result, bench, plan
+
+
+def main() -> int:
+    """Do the runs; return 1 if any has something to complain of."""
+    given = _arguments()
+    kinds = given.faults.split(",") if given.faults else list(FAULTS)
+    if unknown := set(kinds) - FAULTS.keys():
+        raise SystemExit(f"no such faults: {', '.join(unknown)}; there are {', '.join(FAULTS)}")
+    results: list[Result] = []
+    with bench(given.pages) as there:
+        lacking = there.lacking(kinds)
+        for name, reason in lacking.items():
+            _say(f"skipped: {name}: {reason}")
+        kinds = [name for name in kinds if name not in lacking]
+        for seed in range(given.seed, given.seed + given.runs):
+            steps = plan(seed, kinds, given.most) if kinds else []
+            _say(f"seed {seed}: {', '.join(map(str, steps)) or 'nothing fails'}")
+            result = there.run(seed, steps, _say if given.verbose else lambda _: None)
+            results.append(result)
+            _say(_line(result))
+            for complaint in result.complaints[:20]:
+                _say(f"  WRONG: {complaint}")
+            if result.complaints and given.stop:
+                break
+    _table(results)
+    wrong = [result.seed for result in results if result.complaints]
+    _say(f"{len(results)} runs, {len(wrong)} with complaints{f': seeds {wrong}' if wrong else ''}")
+    return bool(wrong)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description=__doc__,
+        epilog="A run is done again by its --seed and the same --pages, --faults and --most.",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the first run (1)")
+    parser.add_argument("--runs", type=int, default=1, help="how many, one seed each (1)")
+    parser.add_argument("--pages", type=int, default=90, help="about so many pages a run (90)")
+    parser.add_argument("--most", type=int, default=5, help="faults a run (5); 0: nothing fails")
+    parser.add_argument("--faults", help=f"only these: {', '.join(FAULTS)}")
+    parser.add_argument("--stop", action="store_true", help="stop at the first run that fails")
+    parser.add_argument("--verbose", action="store_true", help="tell each step")
+    return parser.parse_args()
+
+
+def _line(result: Result) -> str:
+    recovered = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.recoveries)
+    starts = ", ".join(f"{name} {count}" for name, count in result.starts.items() if count > 1)
+    verdict = "WRONG" if result.complaints else "right"
+    return (
+        f"seed {result.seed}: {verdict} after {result.seconds:.0f} s; recovered (s): {recovered}"
+        + (f"; starts: {starts}" if starts else "")
+    )
+
+
+def _table(results: Sequence[Result]) -> None:
+    by_fault: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        for name, seconds in result.recoveries:
+            by_fault[name].append(seconds)
+    _say(f"\n{'fault':22}{'times':>6}{'median s':>10}{'worst s':>10}")
+    for name in FAULTS:
+        if found := by_fault.get(name):
+            _say(f"{name:22}{len(found):6}{statistics.median(found):10.1f}{max(found):10.1f}")
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}" if text and text[0] != "\n" else text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

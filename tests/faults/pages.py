@@ -1,0 +1,96 @@
+"""How many pages go in; pages that are the same each time, and what is to become of them, come out.
+
+Articles, reprints and copies word for word, new versions, pages that are too short, and poison:
+pages that crash their worker, hang in it, bloat it or meet a bug of it.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.shared.contracts import RawPage
+from tests.factories import at, page
+from tests.newsday import news, words
+
+#: What worker_program does on a word in a page, and the dead letter's reason.
+POISON = {
+    "CRASH": "worker_lost",
+    "HANG-IN-C": "worker_lost",
+    "HANG-IN-PYTHON": "time_limit",
+    "BLOAT": "memory_limit",
+    "RAISE": "error",
+}
+HOSTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """All that is published in a run."""
+
+    #: By `rasid import`.
+    imported: list[RawPage]
+    #: By us, some before and some after each fault.
+    direct: list[RawPage]
+    #: New versions: by us, once all else has its result.
+    changed: list[RawPage]
+    #: By the crawler; what it is to hand over, but for its times.
+    crawled: list[RawPage]
+    #: Words to watch for.
+    asked: list[str]
+    #: Reasons of the dead letters, by page id.
+    poison: dict[str, str]
+
+
+def make(count: int, hosts: list[str]) -> Pages:
+    """Return about so many pages; `hosts` are the addresses of the site that is crawled."""
+    chance = random.Random(count)
+    first, second, asked = news(count, stories=max(6, count // 5))
+    short = [
+        page(f"<html><body><p>{number}</p></body></html>", requested_url=_short(number))
+        for number in range(max(2, count // 15))
+    ]
+    poison = {
+        word: page(f"<p>{word}</p>", requested_url=f"https://poison.example/{word.lower()}")
+        for word in POISON
+    }
+    given = [*first, *short, *poison.values()]
+    chance.shuffle(given)
+    half = len(given) // 2
+    return Pages(
+        imported=given[:half],
+        direct=given[half:],
+        changed=second,
+        crawled=[
+            RawPage(
+                body=body.encode(),
+                origin="site",
+                source=f"paper-{n % HOSTS}",
+                requested_url=f"{hosts[n % HOSTS]}{path}",
+            )
+            for n, (path, body) in enumerate(site(count).items())
+        ],
+        asked=asked,
+        poison={raw.id: POISON[word] for word, raw in poison.items()},
+    )
+
+
+def site(count: int) -> dict[str, str]:
+    """Return the bodies of the site's pages by path; the n-th is on host n modulo HOSTS."""
+    chance = random.Random(f"site {count}")
+    return {f"/2026/01/{number}": _crawled(chance, number) for number in range(count // 3)}
+
+
+def _crawled(chance: random.Random, number: int) -> str:
+    """Return a page with a date, so that its place among the others is always the same."""
+    if number % 9 == 4:
+        return f"<html><body><p>{number}</p></body></html>"
+    said = (at(3) + timedelta(seconds=number)).isoformat()
+    text = "".join(f"<p>{words(chance, 30).capitalize()}.</p>" for _ in range(6))
+    return (
+        f'<html><head><meta property="article:published_time" content="{said}"></head>'
+        f"<body><article><h1>{words(chance, 5)}</h1>{text}</article></body></html>"
+    )
+
+
+def _short(number: int) -> str:
+    return f"https://short.example/{number}"

@@ -1,0 +1,303 @@
+"""Servers in; the product's processes on them out, kept running, and watched while pages flow."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
+
+import psutil
+import psycopg
+
+from services.local import processes
+from services.local.processes import Command
+from services.queue import BODY, Queue, _pack
+from services.shared import settings as settings_module
+from services.shared.contracts import RawPage
+from services.shared.errors import RasidError
+from tests.faults.pages import Pages
+from tests.faults.servers import Servers
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = ROOT / "tests/acceptance/worker_program.py"
+#: As in production, only faster: what is lost is found again within seconds.
+QUICK = {
+    "RASID_REQUEUE_AFTER_S": "6",
+    "RASID_RECONCILE_EVERY_S": "0.5",
+    "RASID_TASK_TIME_LIMIT_S": "5",
+    "RASID_PAGE_TIME_LIMIT_S": "1",
+    "RASID_PAGE_MEMORY_LIMIT_MB": "300",
+    "RASID_CONCURRENCY": "2",
+    "RASID_CRAWL_LEASE_S": "4",
+    "RASID_PUBLIC_ADDRESSES_ONLY": "false",
+    "RASID_LOG_FORMAT": "json",
+    "OMP_NUM_THREADS": "1",
+}
+#: What stands for `restart: always`: seconds until a process that ended is started again.
+RESTART_S = 0.5
+TICK_S = 0.05
+FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+
+T = TypeVar("T")
+
+
+class Helper:
+    """A program of ours that speaks in lines of JSON and ends with its input."""
+
+    def __init__(self, module: str, argument: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module, argument],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self._input = cast("IO[bytes]", self._process.stdin)
+        self._output = cast("IO[bytes]", self._process.stdout)
+
+    def say(self, **order: Any) -> None:
+        """Send a line."""
+        self._input.write(json.dumps(order).encode() + b"\n")
+        self._input.flush()
+
+    def hear(self) -> Any:
+        """Return the next line."""
+        return json.loads(self._output.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._input.close()
+        self._process.wait(10)
+        self._output.close()
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of the product."""
+
+    command: Command
+    popen: "subprocess.Popen[bytes]"
+    #: When to start it again, and whether at all, by its exit code.
+    again_at: float | None = None
+    starts: int = 1
+    is_done: bool = False
+    codes: list[int] = field(default_factory=list)
+
+
+class Product:
+    """The processes of one run, on a database of its own."""
+
+    def __init__(
+        self, servers: Servers, proxy: Helper, ports: dict[str, int], *, database: str, clock: bool
+    ) -> None:
+        """Prepare; nothing runs yet. With `clock` the time of the processes can be changed."""
+        self.servers = servers
+        self.proxy = proxy
+        self.database = database
+        self.state = servers.place.state / database
+        self.state.mkdir()
+        self.clock = self.state / "clock"
+        self.clock.write_text("+0")
+        self._addresses = {
+            "DATABASE_URL": f"postgresql://rasid@127.0.0.1:{ports['postgres']}/{database}"
+            "?sslmode=disable&gssencmode=disable",
+            "REDIS_URL": f"redis://127.0.0.1:{ports['broker']}/0",
+            "REDIS_BODIES_URL": f"redis://127.0.0.1:{ports['bodies']}/0",
+            "RASID_SOURCES": str(self.state / "sources.yaml"),
+            "RASID_STATE": str(self.state),
+        }
+        if clock:
+            self._addresses |= {
+                "LD_PRELOAD": str(FAKETIME[0]),
+                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "NO_FAKE_STAT": "1",
+            }
+        #: For us, past the proxy.
+        self.settings = settings_module.load(
+            database_url=servers.url(database),
+            redis_url=f"redis+socket://{servers.socket('broker')}",
+            redis_bodies_url=f"unix://{servers.socket('bodies')}?db=0",
+            task_time_limit_s=float(QUICK["RASID_TASK_TIME_LIMIT_S"]),
+        )
+        self.queue = Queue(self.settings)
+        self.running: dict[str, Running] = {}
+        #: While somebody is in it Postgres would not answer us either.
+        self.blind = 0
+        self._watch: psycopg.Connection[tuple[Any, ...]] | None = None
+        self.done = 0
+        #: Pages that are still to be published by us.
+        self.waiting: list[RawPage] = []
+        #: Ids that were announced without a page.
+        self.ghosts: list[str] = []
+
+    # ------------------------------------------------------------------ processes
+
+    def spawn(self, name: str, *argv: str) -> None:
+        """Run a program, which is started again whenever it fails."""
+        command = Command(
+            name=name,
+            argv=(sys.executable, "-P", *argv),
+            log=self.servers.place.state / "log" / f"{self.database}-{name}.log",
+            env={**os.environ, "PYTHONPATH": str(ROOT), **QUICK, **self._addresses},
+        )
+        self.running[name] = Running(command, processes.launch(command))
+
+    def start(self, pages: Pages, sites: Sequence[str]) -> None:
+        """Start all: worker, reconciler, a crawler of the site, an importer of the files."""
+        self._write_sources(sites)
+        self._write_files(pages.imported)
+        self.spawn("worker", str(WORKER))
+        self.spawn("reconciler", "-m", "services.cli", "reconcile")
+        self.spawn("crawler", "-m", "services.cli", "crawl")
+        self.spawn("importer", "-m", "services.cli", "import", str(self.state / "files"))
+
+    def _write_sources(self, sites: Sequence[str]) -> None:
+        sources = [
+            {
+                "name": f"paper-{number}",
+                "title": f"Paper {number}",
+                "home_page": url,
+                "enabled": True,
+                "crawl": {"delay_s": 0.4},
+                "feeds": [{"url": f"{url}/feed-{number}.xml"}],
+            }
+            for number, url in enumerate(sites)
+        ]
+        (self.state / "sources.yaml").write_text(json.dumps({"sources": sources}))
+
+    def _write_files(self, pages: Sequence[RawPage]) -> None:
+        files = self.state / "files"
+        files.mkdir()
+        for number in range(3):
+            lines = [
+                json.dumps(
+                    {
+                        "url": page.requested_url,
+                        "html": page.body.decode(),
+                        **({"fetched_at": page.fetched_at.isoformat()} if page.fetched_at else {}),
+                    }
+                )
+                for page in pages[number::3]
+            ]
+            (files / f"{number}.jsonl").write_text("\n".join(lines) + "\n")
+
+    def pids(self, name: str, *, children: bool = False) -> list[int]:
+        """Return the process called so, or its children, if it runs."""
+        running = self.running[name]
+        if running.popen.poll() is not None:
+            return []
+        if not children:
+            return [running.popen.pid]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(running.popen.pid).children()]
+        return []
+
+    def stop(self) -> dict[str, int]:
+        """Stop all processes in order, and return the exit codes of those that ran."""
+        codes = {}
+        for one in self.running.values():
+            one.is_done = True
+            if one.popen.poll() is None:
+                one.popen.terminate()
+        for name, one in self.running.items():
+            try:
+                codes[name] = one.popen.wait(20)
+            except subprocess.TimeoutExpired:
+                codes[name] = 999
+            processes.kill_group(one.popen.pid)
+            one.popen.wait()
+        if self._watch:
+            self._watch.close()
+        return codes
+
+    def turn(self) -> None:
+        """Start again what has ended, and look how many pages are done."""
+        self.servers.turn()
+        now = time.monotonic()
+        for one in self.running.values():
+            if one.is_done:
+                continue
+            code = one.popen.poll()
+            if one.again_at is not None:
+                if now >= one.again_at:
+                    one.popen, one.again_at = processes.launch(one.command), None
+                    one.starts += 1
+            elif code is not None:
+                processes.kill_group(one.popen.pid)
+                one.codes.append(code)
+                one.is_done = code == 0
+                one.again_at = now + RESTART_S
+        if not self.blind:
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            if self._watch is None:
+                self._watch = self.servers.admin(self.database)
+            ((count,),) = self._watch.execute(b"select count(*) from rasid.raw_pages").fetchall()
+            self.done = int(count)
+        except psycopg.Error:
+            if self._watch:
+                self._watch.close()
+            self._watch = None
+
+    @contextlib.contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Do not look into Postgres during the block: it would hold us up."""
+        self.blind += 1
+        try:
+            yield
+        finally:
+            self.blind -= 1
+
+    def live(self, seconds: float) -> None:
+        """Let so much time pass."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.turn()
+            time.sleep(TICK_S)
+
+    def until(self, ready: Callable[[], bool], seconds: float) -> float | None:
+        """Let time pass until it is ready, and return how long that took; None: too long."""
+        began = time.monotonic()
+        while time.monotonic() < began + seconds:
+            self.turn()
+            with contextlib.suppress(RasidError, psycopg.Error):
+                if ready():
+                    return time.monotonic() - began
+            time.sleep(TICK_S)
+        return None
+
+    # ------------------------------------------------------------------ pages
+
+    def next_pages(self, count: int = 3) -> list[RawPage]:
+        """Return the next of those that wait to be published."""
+        pages, self.waiting = self.waiting[:count], self.waiting[count:]
+        return pages
+
+    def publish(self, pages: Sequence[RawPage], seconds: float = 60) -> None:
+        """Publish as crawlers do: again and again while a Redis is away."""
+
+        def published() -> bool:
+            self.queue.publish(pages, "live")
+            return True
+
+        if pages and self.until(published, seconds) is None:
+            raise TimeoutError("pages cannot be published")
+
+    def leave_bodies(self, pages: Sequence[RawPage]) -> None:
+        """Store bodies of which no set and no message tells."""
+        with self.servers.redis("bodies") as client:
+            for page in pages:
+                client.set(BODY + page.id, _pack(page))
+
+    def one_of(self, pids: Sequence[int], chance: random.Random) -> int | None:
+        """Return one of the processes, if there is any."""
+        return chance.choice(list(pids)) if pids else None
