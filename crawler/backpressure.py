@@ -1,6 +1,7 @@
 """How full the queue is goes in; the crawl pauses and goes on."""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Self
 
@@ -8,10 +9,12 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 
 from crawler.context import Context
+from services.shared.backoff import Backoff
 from services.shared.errors import TransientError
 from services.shared.observability import get_logger, sign_of_life
 
 EVERY_S = 1.0
+LONGEST_S = 15.0
 
 log = get_logger()
 
@@ -26,6 +29,9 @@ class Backpressure:
         """Watch from the engine's start to its end."""
         self._context = context
         self._task: asyncio.Task[None] | None = None
+        #: While Redis is away it is asked ever less often.
+        self._ask_at = 0.0
+        self._backoff = Backoff(EVERY_S, LONGEST_S)
         crawler.signals.connect(self._start, signals.engine_started)
         crawler.signals.connect(self._stop, signals.spider_closed)
 
@@ -46,7 +52,8 @@ class Backpressure:
 
     async def _watch(self) -> None:
         while True:
-            self._set(await self._why_wait())
+            if time.monotonic() >= self._ask_at:
+                self._set(await self._why_wait())
             sign_of_life(self._context.settings)
             await asyncio.sleep(EVERY_S)
 
@@ -54,11 +61,13 @@ class Backpressure:
         try:
             fullness = await asyncio.to_thread(self._context.queue.fullness)
         except TransientError as error:
+            self._ask_at = time.monotonic() + self._backoff.next()
             return str(error)
         except Exception as error:
             # A watch that ended would let pages through that nobody can take.
             log.exception("cannot tell how full the queue is")
             return repr(error)
+        self._backoff.reset()
         paused = not self._context.gate.is_set()
         return fullness.reason if fullness.full or (paused and not fullness.room) else None
 

@@ -13,8 +13,9 @@ from crawler.items import FeedPolled, LinkEnded, NotAsked, PageFetched, Work
 from crawler.outcomes import UNKNOWN, failed_feed, failed_link
 from crawler.polling import is_untrue, scheduled
 from crawler.robots import origin
-from crawler.store import pause
+from crawler.store import WAIT_S, pause
 from crawler.walking import Window
+from services.shared.backoff import Backoff
 from services.shared.contracts import Lane, RawPage
 from services.shared.errors import TransientError
 from services.shared.frontier import DueLink, Problem
@@ -228,7 +229,7 @@ class Publish(_Step):
                 published.set_result(None)
 
     async def _publish(self, items: list[PageFetched]) -> None:
-        tried = 0
+        tried, backoff = 0, Backoff(*WAIT_S)
         while True:
             try:
                 await asyncio.to_thread(self._publish_by_lane, items)
@@ -238,7 +239,7 @@ class Publish(_Step):
                     raise
                 tried += 1
                 log.warning("queue away, trying again", error=str(error), tried=tried)
-            await pause(self._context.closing, tried)
+            await pause(self._context.closing, backoff)
         outcomes = [item.outcome for item in items]
         await self._context.store.run(lambda tx: links.end(tx, outcomes))
 

@@ -6,22 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
+from services.shared.backoff import Backoff
 from services.shared.errors import TransientError
 from services.shared.observability import get_logger
 from services.storage import Connection, Database, transient_errors
 
 T = TypeVar("T")
-FIRST_WAIT_S = 0.2
-LONGEST_WAIT_S = 10.0
+#: Before a step that has failed is tried again: at first, and at most.
+WAIT_S = 0.4, 10.0
 
 log = get_logger()
 
 
-async def pause(closing: asyncio.Event, tried: int) -> None:
+async def pause(closing: asyncio.Event, backoff: Backoff) -> None:
     """Wait before the next try, longer each time, but not once the crawl is closing."""
-    wait = min(FIRST_WAIT_S * 2 ** min(tried, 8), LONGEST_WAIT_S)
     with suppress(TimeoutError):
-        await asyncio.wait_for(closing.wait(), wait)
+        await asyncio.wait_for(closing.wait(), backoff.next())
 
 
 class Store:
@@ -40,7 +40,7 @@ class Store:
         Raises:
             TransientError: Postgres is away, and the crawl is closing.
         """
-        tried = 0
+        tried, backoff = 0, Backoff(*WAIT_S)
         while True:
             try:
                 loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class Store:
                     raise
                 tried += 1
                 log.warning("store away, trying again", error=str(error), tried=tried)
-            await pause(self._closing, tried)
+            await pause(self._closing, backoff)
 
     def _run(self, step: Callable[[Connection], T]) -> T:
         with transient_errors():

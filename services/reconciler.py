@@ -9,6 +9,7 @@ import threading
 import time
 
 from services.queue import Queue
+from services.shared.backoff import Backoff
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
@@ -16,8 +17,8 @@ from services.storage import Database, captures, changes, quotations, stories
 
 #: A change whose writer was killed after its commit waits so long for its position.
 PUBLISH_EVERY_S = 1.0
-#: The same while Postgres is away.
-LOOK_FOR_POSTGRES_S = 5.0
+#: While Postgres or Redis is away they are looked for after the first time, and at last the second.
+LOOK_AGAIN_S = 1.0, 15.0
 #: Partitions are made a week ahead and more.
 ROLL_EVERY_S = 6 * 3600
 #: The same while somebody holds the tables, such as a dump.
@@ -37,19 +38,24 @@ def main(settings: Settings) -> None:
     # Beside the loop: neither waits for the other's store.
     publisher = threading.Thread(target=_publish, args=(settings, stop), daemon=True)
     publisher.start()
+    backoff = Backoff(*LOOK_AGAIN_S)
     while not stop.is_set():
+        wait = settings.reconcile_every_s
         try:
             look(queue)
             sign_of_life(settings)
+            backoff.reset()
         except TransientError as error:
             log.warning("cannot reconcile", error=str(error))
-        stop.wait(settings.reconcile_every_s)
+            wait = backoff.next()
+        stop.wait(wait)
     publisher.join(PUBLISH_EVERY_S)
 
 
 def _publish(settings: Settings, stop: threading.Event) -> None:
     """Publish changes every second; whatever goes wrong is said once and tried again."""
     database = Database(settings.database_url or "")
+    backoff = Backoff(*LOOK_AGAIN_S)
     told = ""
     roll_at = time.monotonic()
     while not stop.is_set():
@@ -63,8 +69,9 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
                 captures.roll(database.connection())
                 roll_at = time.monotonic() + ROLL_EVERY_S
             told = ""
+            backoff.reset()
         except Exception as error:  # noqa: BLE001 - this thread must not end
-            wait = LOOK_FOR_POSTGRES_S
+            wait = backoff.next()
             if str(error) != told:
                 told = str(error)
                 log.warning("cannot publish changes", error=told)

@@ -1,18 +1,14 @@
 """The worker: Celery with prefork, made to come back from every failure that was provoked."""
 
 import ctypes
-import os
 import signal
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
-from billiard import active_children
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
-from celery import Celery, bootsteps, signals
+from celery import Celery, signals
 from celery.exceptions import SecurityWarning
-from celery.worker import state
 
 from services.queue import Queue
 from services.queue.broker import CELERY_QUEUES, make_celery
@@ -21,8 +17,8 @@ from services.shared.observability import configure_logging, get_logger
 from services.shared.settings import Settings
 from worker import limits, tasks
 from worker.extract import warm
+from worker.guards import EndGuard, StallGuard
 
-STALLED_EXIT = 75  # EX_TEMPFAIL: start me again
 PR_SET_PDEATHSIG = 1
 
 log = get_logger()
@@ -47,8 +43,11 @@ def make_app(settings: Settings) -> Celery:
         # Off, a worker whose slots were all busy when Redis went away never resumes.
         worker_enable_remote_control=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        # A broker at its memory limit answers with an error that would end the worker.
+        broker_channel_error_retry=True,
     )
     app.steps["consumer"].add(StallGuard)
+    app.steps["worker"].add(EndGuard)
     tasks.register(app, settings)
     return app
 
@@ -103,50 +102,3 @@ def _resend_lost(settings: Settings) -> Any:
             log.warning("left to the reconciler", error=str(error))
 
     return resend
-
-
-class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Ends a worker that can no longer consume, so that its supervisor starts it again.
-
-    After an outage of Redis Celery can be left without credit to fetch anything although nothing
-    is being worked on, for ever. While all is well it touches a file, which is the health check.
-    """
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-    every_s = 2.0
-    patience = 3
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        """Nothing is wrong yet."""
-        super().__init__(parent, **options)
-        self._stalled = 0
-        self._timer: Any = None
-        self._alive = Path(os.environ.get("RASID_ALIVE_FILE", ""))
-
-    def start(self, parent: Any) -> None:
-        """Look every two seconds from now on."""
-        self.stop(parent)
-        self._timer = parent.timer.call_repeatedly(self.every_s, self._look, (parent,))
-
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """Look no more."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self, consumer: Any) -> None:
-        channel = getattr(consumer.task_consumer, "channel", None)
-        if channel is None:
-            return
-        busy = state.reserved_requests or state.active_requests
-        if channel.qos.can_consume() or busy:
-            self._stalled = 0
-            if self._alive.name:
-                self._alive.touch()
-            return
-        self._stalled += 1
-        if self._stalled >= self.patience:
-            log.error("worker stalled: exits to be started again")
-            for child in active_children():
-                child.kill()
-            os._exit(STALLED_EXIT)

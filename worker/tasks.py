@@ -1,6 +1,5 @@
 """The one Celery task: a chunk of page ids through the pipeline."""
 
-import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from celery import Celery, Task
 
 from services.queue import TASK, Queue
+from services.shared.backoff import Backoff
 from services.shared.contracts import Lane
 from services.shared.errors import NotMigrated, TransientError
 from services.shared.observability import get_logger
@@ -17,7 +17,7 @@ from services.storage import Database
 from worker import pipeline
 from worker.stories import Documents
 
-BACKOFF_MAX_S = 15.0
+BACKOFF_S = 0.5, 15.0
 
 log = get_logger()
 
@@ -30,12 +30,13 @@ class Edges:
     queue: Queue
     database: Database
     documents: Documents = field(default_factory=Documents)
-    backoff_s: float = field(default=0.0)
+    backoff: Backoff = field(default_factory=lambda: Backoff(*BACKOFF_S))
 
     @classmethod
     def of(cls, settings: Settings) -> "Edges":
         """Prepare the edges of this process; nothing is opened yet."""
-        return cls(settings, Queue(settings), Database(settings.database_url or ""))
+        database = Database(settings.database_url or "", patience_s=settings.postgres_timeout_s)
+        return cls(settings, Queue(settings), database)
 
 
 def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
@@ -55,7 +56,7 @@ def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
         with suppress(TransientError):
             edges.queue.send(ids, lane, alone=True)
         return
-    edges.backoff_s = 0.0
+    edges.backoff.reset()
     statuses = [decision.status for decision in decisions]
     log.info(
         "processed",
@@ -68,8 +69,7 @@ def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
 
 def _put_back(edges: Edges, lane: Lane, ids: Sequence[str], error: Exception) -> None:
     """It was not the pages' fault: take the attempt back, wait, and tell the workers again."""
-    edges.backoff_s = min(BACKOFF_MAX_S, max(0.5, edges.backoff_s * 2))
-    wait = edges.backoff_s * random.uniform(0.5, 1)  # noqa: S311 - jitter
+    wait = edges.backoff.next()
     log.warning("put back", lane=lane, pages=len(ids), error=str(error), wait_s=round(wait, 1))
     # What cannot be said now, because Redis is away, the reconciler says later.
     with suppress(TransientError):

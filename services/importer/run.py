@@ -17,14 +17,17 @@ from services.importer.read import read
 from services.importer.records import Found, Omitted, Refusal, is_source
 from services.importer.summary import NAMED, Batch, Summary, Tally
 from services.queue import Queue
+from services.shared.backoff import Backoff
 from services.shared.contracts import Lane, RawPage
 from services.shared.errors import RasidError, TransientError
 from services.shared.settings import Settings
 from services.storage import Connection, Database, imports, raw_pages
 from services.storage.imports import ImportKey, ImportStep, RefusedRow
 
-#: How long a server may be away before an import gives up; it can be taken up again anyhow.
+#: How long a server that has never answered is waited for; one that has is waited for for ever.
 PATIENCE_S = 120.0
+#: Between two tries: at first, and at most.
+WAIT_S = 1.0, 15.0
 #: Refusals after which another reading may do better: the file is not finished with them.
 MAY_RECOVER = frozenset({"unreadable", "missing"})
 
@@ -65,6 +68,7 @@ class Publisher:
         self._lane = lane
         self._again = again
         self._watcher = watcher
+        self._answered = False
 
     def begin(self, file: File) -> int | None:
         """Return the last record done, as the last import of this very file left it."""
@@ -101,19 +105,23 @@ class Publisher:
         return self._patiently(lambda: action(self._database.connection()))
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        """Do the action, again and again while a server is away for a moment."""
+        """Do the action, again and again while a server is away."""
         deadline = time.monotonic() + PATIENCE_S
+        backoff = Backoff(*WAIT_S)
         told = False
         while True:
             try:
-                return action()
+                done = action()
             except TransientError as error:
-                if time.monotonic() > deadline:
+                if not self._answered and time.monotonic() > deadline:
                     raise
                 if not told:
                     self._watcher.say(f"waiting: {error}")
                 told = True
-                time.sleep(1)
+                time.sleep(backoff.next())
+            else:
+                self._answered = True
+                return done
 
     def close(self) -> None:
         """Close the connections."""

@@ -18,6 +18,7 @@ from celery import Celery
 
 from services.queue.broker import CELERY_QUEUES, make_celery, open_client, transient_errors
 from services.shared import compression, contracts
+from services.shared.backoff import Backoff
 from services.shared.contracts import LANES, Lane, RawPage
 from services.shared.errors import InvalidMessage, TransientError
 from services.shared.observability import get_logger
@@ -35,6 +36,9 @@ LOW = 0.5
 #: With more messages than this waiting, old pages are merely waiting their turn.
 BUSY_MESSAGES = 100
 LOOK = 5000  # pending ids the reconciler looks at per lane and round
+SCAN = 1000  # bodies it looks at per round
+#: Clocks of machines may differ by so much; a time further in the future was written by a wrong one.
+CLOCKS_DIFFER_S = 60.0
 
 log = get_logger()
 
@@ -92,9 +96,13 @@ class Queue:
             RasidError: an address is none.
         """
         self._settings = settings
-        self._bodies = open_client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL")
-        self._broker = open_client(settings.redis_url or "", "REDIS_URL")
+        wait_s = settings.redis_timeout_s
+        self._bodies = open_client(
+            settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL", timeout_s=wait_s
+        )
+        self._broker = open_client(settings.redis_url or "", "REDIS_URL", timeout_s=wait_s)
         self._celery = celery or make_celery(settings)
+        self._scanned = 0
 
     # ------------------------------------------------------------------ producers
 
@@ -201,18 +209,21 @@ class Queue:
         `on_wait` is told why, once, when the wait begins. Redis being away is waited out as well.
         """
         waiting = False
+        backoff = Backoff(1.0, 15.0)
         while True:
+            wait = 1.0
             try:
                 now = self.fullness()
+                backoff.reset()
                 go_on, reason = (now.room if waiting else not now.full), now.reason
             except TransientError as error:
-                go_on, reason = False, str(error)
+                go_on, reason, wait = False, str(error), backoff.next()
             if go_on:
                 return
             if not waiting:
                 on_wait(reason)
             waiting = True
-            time.sleep(1)
+            time.sleep(wait)
 
     # ------------------------------------------------------------------ workers
 
@@ -290,8 +301,23 @@ class Queue:
             TransientError: Redis is away.
         """
         sent = {lane: self._reconcile(lane) for lane in LANES}
+        sent["bulk"] += self._adopt()
         self._forget_done()
         return sent
+
+    def _adopt(self) -> int:
+        """Look at some of the bodies; those that are pending in no lane are published again."""
+        with transient_errors():
+            self._scanned, keys = self._bodies.scan(self._scanned, match=BODY + "*", count=SCAN)
+            ids = [key.decode().removeprefix(BODY) for key in keys]
+            if not ids:
+                return 0
+            lanes = [self._bodies.zmscore(key, ids) for key in PENDING.values()]
+            lost = [i for i, *at in zip(ids, *lanes, strict=True) if not any(at)]
+            if lost:
+                self._bodies.zadd(PENDING["bulk"], dict.fromkeys(lost, time.time()), nx=True)
+        self.send(lost, "bulk")
+        return len(lost)
 
     def _forget_done(self) -> None:
         """Remove notes on pages that are not pending: their worker died before it could."""
@@ -310,12 +336,18 @@ class Queue:
             if self._broker.llen(CELERY_QUEUES[lane]) >= BUSY_MESSAGES:
                 return 0
             before = time.time() - self._settings.requeue_after_s
-            old = self._bodies.zrangebyscore(PENDING[lane], "-inf", before, start=0, num=LOOK)
+            after = time.time() + CLOCKS_DIFFER_S
+            old = [
+                *self._bodies.zrangebyscore(PENDING[lane], "-inf", before, start=0, num=LOOK),
+                *self._bodies.zrangebyscore(PENDING[lane], after, "+inf", start=0, num=LOOK),
+            ]
             ids = [page_id.decode() for page_id in old if isinstance(page_id, bytes)]
             if not ids:
                 return 0
             sent = self._broker.zmscore(RESENT, ids)
-            ids = [i for i, at in zip(ids, sent, strict=True) if at is None or at < before]
+            ids = [
+                i for i, at in zip(ids, sent, strict=True) if at is None or not before <= at <= after
+            ]
             if not ids:
                 return 0
             self._broker.zadd(RESENT, dict.fromkeys(ids, time.time()))

@@ -7,7 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
 from redis.exceptions import ExecAbortError, OutOfMemoryError, RedisError
+from redis.retry import Retry
 
 from services.shared.contracts import LANES
 from services.shared.errors import RasidError, TransientError
@@ -57,7 +59,7 @@ def make_celery(settings: Settings) -> Celery:
             "unacked_restore_limit": 100,
             "priority_steps": [0],
             "queue_order_strategy": "priority",  # live before bulk before replay
-            "socket_timeout": 30,
+            "socket_timeout": max(2.0, settings.redis_timeout_s),
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 10,
@@ -79,15 +81,21 @@ def transient_errors() -> Iterator[None]:
         raise TransientError(f"Redis: {str(error) or type(error).__name__}") from error
 
 
-def open_client(url: str, name: str) -> redis.Redis:
+def open_client(url: str, name: str, *, timeout_s: float) -> redis.Redis:
     """Return a client of the Redis at `url`; nothing is opened yet. `name` is the setting's.
+
+    It tries once: what was sent and not answered may have been done, and attempts count twice then.
 
     Raises:
         RasidError: the address is none.
     """
     try:
         return redis.Redis.from_url(
-            redis_url(url), socket_timeout=30, socket_connect_timeout=5, health_check_interval=10
+            redis_url(url),
+            socket_timeout=timeout_s,
+            socket_connect_timeout=min(timeout_s, 5),
+            health_check_interval=10,
+            retry=Retry(NoBackoff(), 0),
         )
     except ValueError:
         # Without the cause: it may quote the password.

@@ -84,6 +84,16 @@ class Settings(BaseSettings):
     keep_changes_days: Annotated[int, Field(alias="RASID_KEEP_CHANGES_DAYS", ge=0)] = 90
 
     @property
+    def redis_timeout_s(self) -> float:
+        """Return how long Redis is waited for: a task may wait some times before it is killed."""
+        return self.task_time_limit_s / 6
+
+    @property
+    def postgres_timeout_s(self) -> float:
+        """Return how long a worker waits for a statement: its page is not to be blamed for it."""
+        return self.task_time_limit_s / 3
+
+    @property
     def bodies_url(self) -> str:
         """Return where page bodies are kept: REDIS_BODIES_URL, else REDIS_URL's next database.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import errors as pg
@@ -63,10 +64,27 @@ def transient_errors() -> Iterator[None]:
         ) from error
 
 
-def open_connection(database_url: str) -> Connection:
+class _Impatient(psycopg.Connection[tuple[object, ...]]):
+    """A connection that does not wait for ever for a server that is frozen."""
+
+    #: Seconds for one statement.
+    patience_s: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for an answer, but no longer than the patience lasts."""
+        try:
+            return super().wait(gen, interval, self.patience_s if timeout is None else timeout)
+        except pg._WaitTimeout:  # noqa: SLF001 - its only name
+            # What has not answered has no known state.
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer within {self.patience_s} s") from None
+
+
+def open_connection(database_url: str, *, patience_s: float | None = None) -> Connection:
     """Return a connection in UTC, whatever the schema's state.
 
-    Waiting for another's lock ends after ten seconds, as a TransientError.
+    Waiting for another's lock ends after ten seconds, as a TransientError; so does, after
+    `patience_s`, waiting for a statement.
 
     Each statement commits by itself, and `connection.transaction()` commits at its end: with the
     driver's default a mere look at a table would open a transaction around both, which nobody ends.
@@ -77,10 +95,10 @@ def open_connection(database_url: str) -> Connection:
     """
     try:
         with transient_errors():
-            return psycopg.connect(
+            connection = _Impatient.connect(
                 database_url,
                 autocommit=True,
-                connect_timeout=10,
+                connect_timeout=max(2, int(min(patience_s or 10, 10))),
                 application_name="rasid",
                 # All of it well below the limit of a task, whose pages would else be blamed.
                 options="-c timezone=UTC -c lock_timeout=10s"
@@ -93,6 +111,8 @@ def open_connection(database_url: str) -> Connection:
                 keepalives_count=3,
                 tcp_user_timeout=25_000,
             )
+            connection.patience_s = patience_s
+            return connection
     except psycopg.ProgrammingError:
         # The driver's words hold a part of the address, which may be the password.
         raise RasidError(
@@ -101,8 +121,8 @@ def open_connection(database_url: str) -> Connection:
         ) from None
 
 
-def connect(database_url: str) -> Connection:
-    """Return a connection to a database whose schema fits this code.
+def connect(database_url: str, *, patience_s: float | None = None) -> Connection:
+    """Return a connection to a database whose schema fits this code; see `open_connection`.
 
     Raises:
         TransientError: the server cannot be reached or refuses.
@@ -110,7 +130,7 @@ def connect(database_url: str) -> Connection:
     """
     from services.storage import migrate  # noqa: PLC0415 - migrate needs open_connection
 
-    connection = open_connection(database_url)
+    connection = open_connection(database_url, patience_s=patience_s)
     try:
         with transient_errors():
             there = migrate.version(connection)
@@ -142,9 +162,10 @@ def check_version(there: int, needed: int) -> None:
 class Database:
     """One process's connection: opened when first needed, opened again after it broke."""
 
-    def __init__(self, database_url: str) -> None:
-        """Remember where the database is; nothing is opened yet."""
+    def __init__(self, database_url: str, *, patience_s: float | None = None) -> None:
+        """Remember where the database is, nothing is opened yet; see `open_connection`."""
         self._url = database_url
+        self._patience_s = patience_s
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
@@ -159,7 +180,7 @@ class Database:
             except psycopg.Error:
                 self.close()
         if self._connection is None:
-            self._connection = connect(self._url)
+            self._connection = connect(self._url, patience_s=self._patience_s)
         return self._connection
 
     def close(self) -> None:

@@ -20,6 +20,8 @@ from worker import pipeline
 
 #: A page: the address it was asked for by, and the hash of its body.
 Key = tuple[str, str]
+#: The status and the reason.
+Outcome = tuple[str, str]
 #: Redis gives memory back in steps.
 MEMORY_LEFT = 2 * MIB
 
@@ -70,7 +72,9 @@ HELD = {
 class Expected:
     """What a calm run makes of the pages."""
 
-    outcomes: dict[Key, tuple[str, str]]
+    outcomes: dict[Key, Outcome]
+    #: Reasons that a dead letter may have, by page.
+    poison: dict[Key, tuple[str, ...]]
     state: dict[str, Any]
 
 
@@ -90,10 +94,11 @@ def expected(pages: Pages, settings: Settings) -> Expected:
                 chunk = batch[first : first + 10]
                 queue.publish(chunk, "live")
                 pipeline.process([page.id for page in chunk], "live", queue, connection, settings)
-        poison = [page for page in given if page.id in pages.poison]
         return Expected(
-            outcomes=_outcomes(connection)
-            | {key(page): ("dead_letter", pages.poison[page.id]) for page in poison},
+            outcomes=_outcomes(connection),
+            poison={
+                key(page): pages.poison[page.id] for page in given if page.id in pages.poison
+            },
             state=_timeless(state(connection)),
         )
 
@@ -126,7 +131,7 @@ def notes(servers: Servers) -> list[str]:
     return left
 
 
-def _outcomes(connection: Connection) -> dict[Key, tuple[str, str]]:
+def _outcomes(connection: Connection) -> dict[Key, Outcome]:
     rows = connection.execute(
         b"select coalesce(requested_url, id), encode(capture_sha256, 'hex'), outcome, "
         b"coalesce(reason, '') from rasid.raw_pages"
@@ -148,16 +153,19 @@ def _of_pages(connection: Connection, product: Product, calm: Expected) -> Itera
         if outcome != ("dead_letter", "body_missing"):
             yield f"a message without a body became {outcome}: {url}"
     yield from (f"lost: the message without a body {ghost}" for ghost in ghosts)
-    for page, outcome in calm.outcomes.items():
+    wanted = {page: [outcome] for page, outcome in calm.outcomes.items()} | {
+        page: [("dead_letter", reason) for reason in reasons]
+        for page, reasons in calm.poison.items()
+    }
+    for page, outcomes in wanted.items():
         if page not in found:
             yield f"lost: {page[0]}"
-        elif found[page] != outcome:
-            yield f"{found[page]} in place of {outcome}: {page[0]}"
-    yield from (f"invented: {page[0]} {found[page]}" for page in found.keys() - calm.outcomes)
+        elif found[page] not in outcomes:
+            yield f"{found[page]} in place of {outcomes}: {page[0]}"
+    yield from (f"invented: {page[0]} {found[page]}" for page in found.keys() - wanted.keys())
     rows = connection.execute(b"select count(*) from rasid.raw_pages").fetchall()
-    expected_rows = len(calm.outcomes) + len(product.ghosts)
-    if rows != [(expected_rows,)]:
-        yield f"{rows} results of {expected_rows} pages"
+    if rows != [(len(wanted) + len(product.ghosts),)]:
+        yield f"{rows} results of {len(wanted)} pages and {len(product.ghosts)} without a body"
 
 
 def _of_rows(connection: Connection, calm: Expected) -> Iterator[str]:

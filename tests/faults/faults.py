@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -182,11 +183,11 @@ def _no_message(product: Product, _: random.Random) -> Iterator[None]:
 
 @contextmanager
 def _no_bodies(product: Product, chance: random.Random) -> Iterator[None]:
-    """Messages tell of pages whose bodies nobody has, pending or not."""
+    """Pages are pending, some with a message, whose bodies nobody has."""
     ids = [f"{chance.getrandbits(128):032x}" for _ in range(GHOSTS)]
     product.ghosts += ids
     with product.servers.redis("bodies") as client:
-        client.zadd(PENDING["live"], dict.fromkeys(ids[1:], 1.0))
+        client.zadd(PENDING["live"], dict.fromkeys(ids, time.time()))
     with suppress(TransientError):
         product.queue.send(ids[:2], "live")
     yield
@@ -208,7 +209,7 @@ def _kinds() -> Iterator[tuple[str, Fault]]:
     for name in NAMES:
         yield f"restart_{name}", Fault(begin=partial(_stopped, name), seconds=(0, 5))
         yield f"kill_{name}", Fault(begin=partial(_dead, name), seconds=(0, 5))
-        yield f"pause_{name}", Fault(begin=partial(_paused, name), seconds=(1, 12))
+        yield f"pause_{name}", Fault(begin=partial(_paused, name), seconds=(1, 14))
     for name in ("bodies", "broker"):
         yield f"full_{name}", Fault(begin=partial(_no_memory, name))
     yield "no_connections", Fault(begin=_no_connections)

@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKER = ROOT / "tests/acceptance/worker_program.py"
 #: As in production, only faster: what is lost is found again within seconds.
 QUICK = {
-    "RASID_REQUEUE_AFTER_S": "6",
+    "RASID_REQUEUE_AFTER_S": "5",
     "RASID_RECONCILE_EVERY_S": "0.5",
-    "RASID_TASK_TIME_LIMIT_S": "5",
+    "RASID_TASK_TIME_LIMIT_S": "4",
     "RASID_PAGE_TIME_LIMIT_S": "1",
     "RASID_PAGE_MEMORY_LIMIT_MB": "300",
     "RASID_CONCURRENCY": "2",

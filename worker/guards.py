@@ -1,0 +1,106 @@
+"""What ends a worker that can do no more, so that its supervisor starts it again.
+
+Celery can be left without credit to fetch anything, wait for ever in its event loop, or hang while
+it shuts down after an error. All of these were provoked by failures of Redis.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from billiard import active_children
+from celery import bootsteps
+from celery.worker import state
+
+from services.shared.observability import get_logger
+
+STALLED_EXIT = 75  # EX_TEMPFAIL: start me again
+#: Seconds between two looks; of a loop that is well, and of whoever watches that loop.
+LOOK_EVERY_S = 2.0
+WATCH_EVERY_S = 5.0
+#: Looks without credit, and watches without a look, until the worker ends. A loop may rightly wait
+#: for a Redis that does not answer: 30 seconds, three times.
+STALLED_LOOKS = 3
+SILENT_WATCHES = 24
+#: Seconds for a worker that has failed to let its tasks come to their end.
+FAILED_GRACE_S = 5.0
+
+log = get_logger()
+
+
+def leave(reason: str) -> None:
+    """End this worker and its processes at once."""
+    log.error("worker stalled: exits to be started again", reason=reason)
+    for child in active_children():
+        child.kill()
+    os._exit(STALLED_EXIT)
+
+
+class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Ends a worker that can no longer consume, or whose event loop does not turn.
+
+    After an outage of Redis Celery can be left without credit to fetch anything although nothing
+    is being worked on, for ever. While all is well it touches a file, which is the health check.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        """Nothing is wrong yet."""
+        super().__init__(parent, **options)
+        self._stalled = 0
+        self._silent = 0
+        self._timer: Any = None
+        self._alive = Path(os.environ.get("RASID_ALIVE_FILE", ""))
+        threading.Thread(target=self._watch, name="stall-guard", daemon=True).start()
+
+    def start(self, parent: Any) -> None:
+        """Look every two seconds from now on."""
+        self.stop(parent)
+        self._timer = parent.timer.call_repeatedly(LOOK_EVERY_S, self._look, (parent,))
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Look no more."""
+        self._silent = 0
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, consumer: Any) -> None:
+        self._silent = 0
+        channel = getattr(consumer.task_consumer, "channel", None)
+        if channel is None:
+            return
+        busy = state.reserved_requests or state.active_requests
+        if channel.qos.can_consume() or busy:
+            self._stalled = 0
+            if self._alive.name:
+                self._alive.touch()
+            return
+        self._stalled += 1
+        if self._stalled >= STALLED_LOOKS:
+            leave("it can take no more messages")
+
+    def _watch(self) -> None:
+        # Watches are counted, not seconds: a process that was frozen has not been silent.
+        while True:
+            time.sleep(WATCH_EVERY_S)
+            if self._timer is not None:
+                self._silent += 1
+            if self._silent >= SILENT_WATCHES:
+                leave("its event loop does not turn")
+
+
+class EndGuard(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Ends a worker whose shutdown takes longer than its tasks may."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def close(self, parent: Any) -> None:
+        """Begin to count: this is called when the worker is told to stop, or has failed."""
+        grace = FAILED_GRACE_S if parent.exitcode else parent.app.conf.task_time_limit + 10
+        end = threading.Timer(grace, leave, ["it cannot shut down"])
+        end.daemon = True
+        end.start()
