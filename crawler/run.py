@@ -3,10 +3,12 @@
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from scrapy import Spider, signals
 from scrapy.crawler import AsyncCrawlerProcess
+from twisted.internet.base import ReactorBase
 
 from crawler import browser
 from crawler.context import Context, make_context
@@ -60,6 +62,8 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
     context = make_context(settings, sources, once=once, progress=progress, job=job)
     context.with_live = with_live
     context.file = file
+    # Twisted counts by the time of day: set back an hour, no timer would ring for as long.
+    ReactorBase.seconds = staticmethod(time.monotonic)
     process = _Process(scrapy_settings(settings))
     # One line a request is too much for a log that people read; Scrapy has just set its own level.
     for name in ("scrapy", "twisted", "protego"):

@@ -37,7 +37,7 @@ LOW = 0.5
 BUSY_MESSAGES = 100
 LOOK = 5000  # pending ids the reconciler looks at per lane and round
 SCAN = 1000  # bodies it looks at per round
-#: Clocks of machines may differ by so much; a time further in the future was written by a wrong one.
+#: Clocks of machines may differ by so much; a time further ahead was written by a wrong one.
 CLOCKS_DIFFER_S = 60.0
 
 log = get_logger()
@@ -309,7 +309,7 @@ class Queue:
         """Look at some of the bodies; those that are pending in no lane are published again."""
         with transient_errors():
             self._scanned, keys = self._bodies.scan(self._scanned, match=BODY + "*", count=SCAN)
-            ids = [key.decode().removeprefix(BODY) for key in keys]
+            ids = [k.decode().removeprefix(BODY) for k in keys if isinstance(k, bytes)]
             if not ids:
                 return 0
             lanes = [self._bodies.zmscore(key, ids) for key in PENDING.values()]
@@ -344,10 +344,8 @@ class Queue:
             ids = [page_id.decode() for page_id in old if isinstance(page_id, bytes)]
             if not ids:
                 return 0
-            sent = self._broker.zmscore(RESENT, ids)
-            ids = [
-                i for i, at in zip(ids, sent, strict=True) if at is None or not before <= at <= after
-            ]
+            sent = zip(ids, self._broker.zmscore(RESENT, ids), strict=True)
+            ids = [i for i, at in sent if at is None or not before <= at <= after]
             if not ids:
                 return 0
             self._broker.zadd(RESENT, dict.fromkeys(ids, time.time()))

@@ -96,9 +96,7 @@ def expected(pages: Pages, settings: Settings) -> Expected:
                 pipeline.process([page.id for page in chunk], "live", queue, connection, settings)
         return Expected(
             outcomes=_outcomes(connection),
-            poison={
-                key(page): pages.poison[page.id] for page in given if page.id in pages.poison
-            },
+            poison={key(page): pages.poison[page.id] for page in given if page.id in pages.poison},
             state=_timeless(state(connection)),
         )
 
@@ -201,19 +199,18 @@ def _difference(calm: object, there: object) -> str:
 def _of_redis(connection: Connection, servers: Servers) -> Iterator[str]:
     done = {str(page) for (page,) in connection.execute(b"select id from rasid.raw_pages")}
     with servers.redis("broker") as client:
+        # A page that was sent twice is done once, and the other message lies there: one that a
+        # worker had taken before it was told to stop, or was killed with. They name what is done.
+        messages = [json.loads(stored)[0] for stored in client.hvals("unacked")]
         for name in CELERY_QUEUES.values():
-            if count := client.llen(name):
-                yield f"{count} messages are left in {name}"
-        # A killed worker's messages come back when its credit has run out; they may name what is
-        # done, and nothing else.
-        for stored in client.hvals("unacked"):
-            if ids := _ids(stored) - done:
-                yield f"an unacknowledged message names what is not done: {ids}"
+            messages += map(json.loads, client.lrange(name, 0, -1))
+        for message in messages:
+            if ids := _ids(message) - done:
+                yield f"a message is left of what is not done: {ids}"
     yield from (f"left in Redis: {name}" for name in notes(servers))
 
 
-def _ids(stored: bytes) -> set[str]:
-    message = json.loads(stored)[0]
+def _ids(message: dict[str, Any]) -> set[str]:
     body = message["body"]
     if message["properties"].get("body_encoding") == "base64":
         body = base64.b64decode(body)

@@ -13,7 +13,14 @@ from services.queue.broker import redis_url
 from services.shared.contracts import Decision, RawPage
 from services.shared.errors import TransientError
 from services.shared.settings import Settings
-from services.storage import Connection, connect, dead_letters, raw_pages
+from services.storage import (
+    Connection,
+    Database,
+    connect,
+    dead_letters,
+    raw_pages,
+    transient_errors,
+)
 from tests.factories import page
 from worker import pipeline
 
@@ -49,6 +56,38 @@ def outcomes(database_url: str) -> dict[object, object]:
     with connect(database_url) as other:
         rows = other.execute(b"select id, outcome from rasid.raw_pages").fetchall()
         return {page_id: outcome for page_id, outcome in rows}  # noqa: C416 - for the type checker
+
+
+def test_message_without_a_body(connection: Connection, settings: Settings) -> None:
+    """A page that was announced, and whose body nobody has, is a counted dead letter."""
+    (lost, there) = (news(1), news(2))
+    queue = Queue(settings)
+    queue.publish([lost, there], "live")
+    with redis.Redis.from_url(redis_url(settings.bodies_url)) as client:
+        client.delete(f"rasid:body:{lost.id}")
+
+    assert process([lost, there], connection, settings)[lost.id].status == "dead_letter"
+    assert outcomes(settings.database_url or "") == {lost.id: "dead_letter", there.id: "created"}
+    ((reason, attempts),) = connection.execute(
+        b"select reason, attempts from rasid.dead_letters"
+    ).fetchall()
+    assert (reason, attempts) == ("body_missing", 1)
+    assert queue.depth().total == 0
+
+
+def test_frozen_postgres_is_away(database_url: str) -> None:
+    """A statement that is not answered ends as one of a server that is away; the next one works."""
+    database = Database(database_url, patience_s=0.3)
+    opened = database.connection()
+    with (
+        pytest.raises(TransientError, match="no answer within"),
+        transient_errors(),
+        opened.transaction(),
+    ):
+        opened.execute(b"select pg_sleep(60)")
+
+    assert database.connection().execute(b"select 1").fetchall() == [(1,)]
+    database.close()
 
 
 def test_stored_for_others_to_see(connection: Connection, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What the queue promises: a published page is never lost, whatever Celery forgets."""
 
 import itertools
+import socket
 import time
 
 import pytest
@@ -139,6 +140,15 @@ class TestPublish:
         assert isinstance(queue.take([raw.id])[raw.id], Unreadable)
 
 
+def test_frozen_redis_is_away(settings: Settings) -> None:
+    """A Redis that takes connections and never answers is away, as one that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        address = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
+        queue = Queue(settings.model_copy(update={"redis_url": address, "task_time_limit_s": 0.6}))
+        with pytest.raises(TransientError, match="Timeout"):
+            queue.count_attempts(["a"])
+
+
 class TestReconcile:
     def test_lost_message(self, queue: Queue, settings: Settings) -> None:
         """A page whose message Celery lost is sent again."""
@@ -148,6 +158,26 @@ class TestReconcile:
 
         assert queue.reconcile()["live"] == 15
         assert messages(settings) == 2
+
+    def test_body_without_pending_id(self, settings: Settings) -> None:
+        """A body of which neither a set nor a message tells is published again."""
+        queue = Queue(settings)
+        queue.publish(pages(3), "live")
+        bodies(settings).zrem("rasid:pending:live", *(raw.id for raw in pages(2)))
+        broker(settings).flushall()
+
+        assert queue.reconcile()["bulk"] == 2
+        assert queue.depth().pages == {"live": 1, "bulk": 2, "replay": 0}
+        assert queue.reconcile()["bulk"] == 0
+
+    def test_wrong_clock(self, settings: Settings) -> None:
+        """Pages that a machine published in the future do not wait until then."""
+        queue = Queue(settings)
+        queue.publish(pages(3), "live")
+        tomorrow = dict.fromkeys([raw.id for raw in pages(2)], time.time() + 86400)
+        bodies(settings).zadd("rasid:pending:live", tomorrow)
+
+        assert [queue.reconcile()["live"] for _ in range(2)] == [2, 0]
 
     def test_young_page_is_left_alone(self, settings: Settings) -> None:
         """A page that was published just now is on its way."""
