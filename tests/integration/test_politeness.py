@@ -2,6 +2,7 @@
 
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -89,6 +90,18 @@ def test_a_host_keeps_its_delay_when_crawlers_change(settings: Settings) -> None
     assert site.closest() >= 0.7
     assert set(paths) <= set(site.asked)
     assert sum(site.asked.count(path) - 1 for path in paths) <= 2, "those under way at the kill"
+
+
+def test_without_a_delay_a_host_still_answers_one_at_a_time(settings: Settings) -> None:
+    """A source that asks for no delay has its pages asked for one after the other."""
+    with server.serve() as site:
+        paths = publish(site, 8)
+        site.answers |= dict.fromkeys(paths, PAGE._replace(wait_s=0.1))
+        crawl_once(settings, [paper(site)])
+
+    came = [request.at for request in site.requests if request.path in paths]
+    assert len(came) == len(paths)
+    assert min(later - earlier for earlier, later in pairwise(came)) >= 0.1
 
 
 def test_a_crawl_delay_is_kept(settings: Settings) -> None:
