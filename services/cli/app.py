@@ -33,6 +33,7 @@ MODULES = {
     "follow": "follow",
     "export": "export",
     "prune": "prune",
+    "purge": "purge",
     "archive": "archive",
     "replay": "replay",
     "search": "search",

@@ -28,6 +28,7 @@ RejectionReason = Literal[
     "no_text",  # HTML, but nothing in it reads as text
     "not_article",  # a home, section, tag, search or gallery page
     "paywall",  # only the teaser of a paid article
+    "purged",  # removed on request, and never to come again
     "soft_404",  # "not found" with status 200
     "too_large",  # more bytes than `max_body_bytes`
     "too_short",  # too little text to be an article
@@ -66,6 +67,7 @@ ChangeKind = Literal[
     "restored",  # its page is there again
     "story_changed",  # the article's place in a story
     "watch_matched",  # a watch has found the article
+    "purged",  # removed on request: consumers delete their copy
 ]
 CHANGE_KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 

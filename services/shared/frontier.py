@@ -27,6 +27,7 @@ LinkReason = Literal[
     "robots_denied",  # robots.txt forbids it
     "too_large",  # more bytes than `max_body_bytes`
     "too_old",  # the feed states a date older than the source's `max_age_days`
+    "purged",  # removed on request, and never to come again
     "address_not_public",  # the host's address is private, loopback or reserved
     # failed, some of them only after several tries
     "broken_body",  # its compression is damaged, or none that we know

@@ -197,6 +197,28 @@ def places(connection: Connection, sha256: bytes, day: date | None) -> Sequence[
         return cursor.execute(SQL.places, values).fetchall()
 
 
+def holding(connection: Connection, bodies: Sequence[tuple[date, bytes]]) -> list[File]:
+    """Return the files that may hold these bodies of these days."""
+    values = {"days": [day for day, _ in bodies], "hashes": [sha256 for _, sha256 in bodies]}
+    with transient_errors(), connection.cursor(row_factory=class_row(File)) as cursor:
+        return cursor.execute(SQL.holding, values).fetchall()
+
+
+def pages_of(
+    connection: Connection, day: date, sha256: bytes, without: Sequence[str]
+) -> tuple[ArchivedPage, ...]:
+    """Return the pages of a body that are known, but these."""
+    values = {"day": day, "sha256": sha256, "without": list(without)}
+    with transient_errors(), connection.cursor(row_factory=class_row(ArchivedPage)) as cursor:
+        return tuple(cursor.execute(SQL.pages_of, values).fetchall())
+
+
+def rewritten(connection: Connection, former: File, file: File) -> None:
+    """Note that a file has taken the place of another."""
+    with transient_errors():
+        connection.execute(SQL.rewritten, {**asdict(file), "former": former.name})
+
+
 def _bytes(value: object) -> bytes:
     assert isinstance(value, bytes)  # noqa: S101 - for the type checker
     return value

@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from psycopg.types.json import Jsonb
 
-from services.shared import contracts
+from services.shared import compression, contracts
 from services.shared.contracts import (
     Article,
     DeadLetter,
@@ -22,6 +22,7 @@ from services.shared.versions import FIELDS
 from services.storage import (
     Connection,
     changes,
+    purges,
     queries,
     quotations,
     rereading,
@@ -40,6 +41,8 @@ RAW_PAGES = queries("raw_pages")
 DEAD_LETTERS = queries("dead_letters")
 
 Row = dict[str, object]
+PURGED = Rejection(reason="purged")
+NOTHING = compression.compress(b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ def save(
         psycopg.Error: Postgres refuses a value; nothing of the chunk is stored.
     """
     with transient_errors(), connection.transaction():
+        processed = _without_purged(connection, processed)
         first = withdrawals.hold_pages(connection, [item.page_id for item in processed])
         again = [item.page_id for item in processed if item.replay_id is not None]
         before = rereading.before(connection, again)
@@ -99,6 +103,25 @@ def save(
         _record(connection, processed, pages, before, differences)
         withdrawals.pages_saved(connection, first)
     return [decisions[item.page_id] for item in processed]
+
+
+def _without_purged(tx: Connection, processed: Sequence[Processed]) -> Sequence[Processed]:
+    """Return the pages, those of purged addresses as bare rejections: nothing of them is stored."""
+    found = purges.purged(tx, (key for item in processed for key in _keys(item)))
+    return [
+        replace(item, page=RawPage(body=b"", origin="purged"), compressed=NOTHING, result=PURGED)
+        if found and not _keys(item).isdisjoint(found)
+        else item
+        for item in processed
+    ]
+
+
+def _keys(item: Processed) -> set[bytes]:
+    page, result = item.page, item.result
+    keys = {purges.key_of(url) for url in (page.requested_url, page.final_url)}
+    if isinstance(result, Article):
+        keys.add(purges.key_of_normalized(result.normalized_url))
+    return {key for key in keys if key}
 
 
 def _add_parents(connection: Connection, processed: Sequence[Processed]) -> None:

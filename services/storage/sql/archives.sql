@@ -105,3 +105,31 @@ left join rasid.raw_pages as p
 where f.last_sha256 >= %(sha256)s and f.first_sha256 <= %(sha256)s
     and (%(day)s::date is null or f.captured_on = %(day)s)
 limit 100;
+
+-- name: holding
+-- Files whose range holds one of these bodies of these days.
+select
+    captured_on, folder, name, first_sha256, last_sha256, captures_count, pages_count,
+    revisits_count, left_count, size_bytes, file_sha256, index_sha256
+from rasid.archive_files as f
+where exists (
+    select from unnest(%(days)s::date[], %(hashes)s::bytea[]) as body (day, sha256)
+    where f.captured_on = body.day and body.sha256 between f.first_sha256 and f.last_sha256
+)
+order by captured_on, name;
+
+-- name: pages_of
+-- Pages of a body, but these.
+select
+    id, requested_url, final_url, origin, source, feed_url,
+    coalesce(fetched_at, processed_at) as at, status, headers
+from rasid.raw_pages
+where captured_on = %(day)s and capture_sha256 = %(sha256)s and id <> all(%(without)s)
+order by at, id;
+
+-- name: rewritten
+update rasid.archive_files set
+    name = %(name)s, captures_count = %(captures_count)s, pages_count = %(pages_count)s,
+    revisits_count = %(revisits_count)s, size_bytes = %(size_bytes)s,
+    file_sha256 = %(file_sha256)s, index_sha256 = %(index_sha256)s, written_at = now()
+where folder = %(folder)s and name = %(former)s;

@@ -1,0 +1,108 @@
+"""`rasid purge`: remove articles everywhere, for good, on request."""
+
+from typing import Annotated
+
+import typer
+
+from services.cli.app import Json, app, output, print_json, progress_console, settings_of
+from services.cli.session import servers
+from services.cli.tables import isolated
+from services.shared.errors import RasidError
+from services.storage import archives, changes, connect, purges
+
+
+@app.command("purge")
+def purge(
+    context: typer.Context,
+    what: Annotated[list[str], typer.Argument(metavar="URL|ID...")],
+    reason: Annotated[
+        str, typer.Option(help="Who asked, and by what right; kept, and told to consumers.")
+    ] = "request",
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Also other articles with the very same text.")
+    ] = False,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Let these addresses come again; brings nothing back.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Really do it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove articles, and everything that was made of them, for good. Without --yes it only tells.
+
+    Gone are the article with all versions, its pages and their bodies (also in the archive, whose
+    files are written anew), search, story, quotations, matches of watches, dead letters, and
+    pages of it that wait on the queue. What stays is the hash of the address, so that neither
+    crawler, importer nor replay brings it in again, and a change `purged` that tells consumers to
+    delete their copies. Backups are not reached: see docs/ops.md.
+
+    \b
+    Examples:
+      rasid purge https://example.org/news/1                 what would go
+      rasid purge https://example.org/news/1 --reason 'court order 12/2026' --yes
+      rasid purge 4711 4712 --copies --yes
+      rasid purge https://example.org/news/1 --lift
+    """
+    settings = settings_of(context)
+    ids = [int(one) for one in what if one.isascii() and one.isdigit()]
+    addresses = [one for one in what if not (one.isascii() and one.isdigit())]
+    for address in addresses:
+        if purges.key_of(address) is None:
+            raise RasidError(f"{address} is neither an address nor the id of an article")
+    with servers(settings) as session, connect(session.database_url) as connection:
+        if lift:
+            if ids:
+                raise RasidError("--lift takes addresses: what is purged has no id any more")
+            output().print(f"{purges.lift(connection, addresses)} addresses may come again.")
+            return
+        planned = purges.plan(connection, ids, addresses, copies=copies)
+        missing = sorted(set(ids) - set(planned.article_ids))
+        if missing:
+            raise RasidError(f"there is no article {missing[0]}: give its address")
+        if yes:
+            from services.archiver.purge import rewrite  # here, as only this needs them
+            from services.queue import Queue
+
+            # First of all, so that nothing comes in that the plan does not know.
+            purges.forbid(connection, planned.keys, reason)
+            planned = purges.plan(connection, planned.article_ids, addresses, copies=copies)
+            purges.forbid(connection, planned.keys, reason)
+            console = progress_console()
+            rewrite(
+                connection, planned.pages, session.settings.state_dir / "archive", console.print
+            )
+            if planned.pages:
+                Queue(session.settings).done(planned.page_ids)
+            purges.purge(connection, planned, reason)
+            changes.publish(connection)
+        bodies = [(page.captured_on, page.capture_sha256) for page in planned.pages]
+        files = [] if yes else archives.holding(connection, bodies)
+        _tell(planned, [file.name for file in files], done=yes, as_json=as_json)
+
+
+def _tell(planned: purges.Plan, files: list[str], *, done: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "purged": done,
+                "articles": [{"id": one.id, "url": one.url} for one in planned.articles],
+                "copies": [{"id": one.id, "url": one.url} for one in planned.copies],
+                "pages": len(planned.pages),
+                "archive_files": files,
+                **planned.counts,
+            }
+        )
+        return
+    console = output()
+    for one in planned.articles:
+        console.print(f"article {one.id}, version {one.version}: {isolated(one.url)}")
+        console.print(f"    {isolated(one.title or '-')}")
+    told = {"pages": len(planned.pages), "files of the archive": len(files), **planned.counts}
+    console.print(", ".join(f"{name} {count}" for name, count in told.items() if count) or "-")
+    for one in planned.copies:
+        console.print(f"stays, with the same text: article {one.id}: {isolated(one.url)}")
+    if planned.copies:
+        console.print("Add --copies to remove these too.")
+    if done:
+        console.print("Removed. Backups made before still have it: see docs/ops.md.")
+    else:
+        console.print("Nothing was removed; add --yes to do it. There is no way back.")
