@@ -12,7 +12,7 @@ from services.queue import CHUNK, Queue, ticket
 from services.shared.contracts import RawPage
 from services.shared.errors import TransientError
 from services.shared.sources import Source
-from services.storage import Connection, Database, replays
+from services.storage import Connection, Database, captures, replays
 
 #: Between two looks at the queue; a message takes a worker some hundred milliseconds.
 LOOK_EVERY_S = 0.02
@@ -30,6 +30,7 @@ def feed(  # noqa: PLR0913 - three are by keyword only
     sources: Mapping[str, Source],
     *,
     processes: int,
+    body: captures.Reader = captures.body,
     on_progress: Callable[[int], None] = lambda _: None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -45,7 +46,9 @@ def feed(  # noqa: PLR0913 - three are by keyword only
             why = _why_wait(queue, processes)
             if why is None:
                 connection = database.connection()
-                batch = replays.next_pages(connection, replay_id, after=position, limit=CHUNK)
+                batch = replays.next_pages(
+                    connection, replay_id, after=position, limit=CHUNK, body=body
+                )
                 if batch:
                     _hand_on(queue, connection, replay_id, batch, sources)
                     position, moved_at = batch[-1].position, time.monotonic()

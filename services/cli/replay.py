@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from services import replay as feeder
+from services.archiver import reader
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
 from services.cli.processes import spawn
 from services.cli.session import Session, database, servers
@@ -217,6 +218,7 @@ def run(settings: Settings, choice: Choice, *, processes: int, as_json: bool) ->
             begun.id,
             _sources(session),
             processes=processes,
+            body=reader.body,
             on_progress=_progress(begun),
             on_wait=lambda why: progress_console().print(f"waiting: {why}"),
         )

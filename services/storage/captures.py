@@ -11,6 +11,8 @@ from services.shared.errors import TransientError
 from services.storage import Connection, queries, transient_errors
 
 SQL = queries("captures")
+#: Finds a body by its hash and day: `body`, or one that knows the archive as well.
+Reader = Callable[[Connection, bytes, date], bytes | None]
 #: Who stores a page has the table for some milliseconds; a dump has it for hours.
 DROP_ATTEMPTS = 10
 DROP_AGAIN_S = 1.0

@@ -1,8 +1,7 @@
 """Raw pages that were taken from the queue: which are known, and what the newest of them was."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -28,7 +27,7 @@ def newest(
     connection: Connection,
     urls: Sequence[str],
     normalized_url: str | None,
-    body: Callable[[Connection, bytes, date], bytes | None] = captures.body,
+    body: captures.Reader = captures.body,
 ) -> RawPage | None:
     """Return the page received last under an address in any of its forms, or under a file's name.
 

@@ -169,8 +169,15 @@ def listing(
     return [Replay(**row) for row in rows]
 
 
-def next_pages(connection: Connection, replay_id: int, *, after: int, limit: int) -> list[Waiting]:
-    """Return pages that are not done yet, from a position on, with their bodies.
+def next_pages(
+    connection: Connection,
+    replay_id: int,
+    *,
+    after: int,
+    limit: int,
+    body: captures.Reader = captures.body,
+) -> list[Waiting]:
+    """Return pages that are not done yet, from a position on, with the bodies that `body` finds.
 
     A dead letter comes with all it came with the first time.
 
@@ -185,7 +192,7 @@ def next_pages(connection: Connection, replay_id: int, *, after: int, limit: int
         Waiting(
             position=row["position"],
             page_id=row["page_id"],
-            message=_message(connection, row),
+            message=_message(connection, row, body),
             is_dead_letter=row["dead_letter_reason"] is not None,
         )
         for row in rows
@@ -211,10 +218,12 @@ def _add_words_of_feeds(connection: Connection, rows: Sequence[dict[str, Any]]) 
         row["feed_title"], row["feed_published_at"] = title, published_at
 
 
-def _message(connection: Connection, row: Mapping[str, Any]) -> RawPage | bytes | None:
+def _message(
+    connection: Connection, row: Mapping[str, Any], read: captures.Reader
+) -> RawPage | bytes | None:
     if row["capture_sha256"] is None:
         return None  # pruned since
-    body = captures.body(connection, row["capture_sha256"], row["captured_on"])
+    body = read(connection, row["capture_sha256"], row["captured_on"])
     if body is None:
         return None
     if row["dead_letter_reason"] == "invalid_message":

@@ -21,7 +21,7 @@ from services.importer import files as importer_files
 from services.importer.read import read
 from services.shared.contracts import DeadLetter, RawPage, Rejection
 from services.shared.errors import RasidError
-from services.storage import Connection, archives, captures, connect, dead_letters, results
+from services.storage import Connection, archives, captures, connect, dead_letters, replays, results
 from tests.factories import page, processed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,10 @@ def test_days_move_into_files(connection: Connection, tmp_path: Path) -> None:
             assert reader.body(connection, raw.capture_sha256, day) == raw.body
     assert reader.body(connection, b"no such hash") is None
     assert archive(connection, tmp_path) == []
+    replay, _ = replays.begin(connection, replays.Choice(reasons=("soft_404",)))
+    waiting = replays.next_pages(connection, replay.id, after=0, limit=99, body=reader.body)
+    again = [page.message.body for page in waiting if isinstance(page.message, RawPage)]
+    assert sorted(again) == sorted([*(raw.body for raw in pages), b"today"])
 
 
 def test_standard_tools_read_it(connection: Connection, tmp_path: Path) -> None:

@@ -20,6 +20,12 @@ left join rasid.dead_letters as d on d.page_id = p.id
 left join lateral (
     select octet_length(body) as bytes from rasid.captures
     where captured_on = p.captured_on and sha256 = p.capture_sha256
+    union all
+    -- In the archive: about so many.
+    select size_bytes / greatest(captures_count, 1) from rasid.archive_files
+    where captured_on = p.captured_on and dropped_at is not null
+        and p.capture_sha256 between first_sha256 and last_sha256
+    limit 1
 ) as c on true
 where (%(dead_letters)s = (d.page_id is not null))
     and d.reason is distinct from 'body_missing'
