@@ -94,7 +94,9 @@ def _resend_lost(settings: Settings) -> Any:
     def resend(exception: object = None, args: Any = None, **_: object) -> None:
         if not isinstance(exception, WorkerLostError | TimeLimitExceeded) or not args:
             return
-        lane, ids = args
+        lane, ids = tasks.hint(args)
+        if not lane:
+            return
         log.warning("process lost", lane=lane, pages=len(ids), error=str(exception))
         try:
             queue.send(ids, lane, alone=True)

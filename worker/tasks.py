@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from celery import Celery, Task
 
-from services.queue import TASK, Queue
+from services.queue import TASK, Queue, is_page_id
 from services.shared.backoff import Backoff
-from services.shared.contracts import Lane
+from services.shared.contracts import LANES, Lane
 from services.shared.errors import NotMigrated, TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import Settings
@@ -18,6 +18,8 @@ from worker import pipeline
 from worker.stories import Documents
 
 BACKOFF_S = 0.5, 15.0
+#: In one message; ours hold ten. What is left over is pending, and so is sent again.
+MOST_IDS = 100
 
 log = get_logger()
 
@@ -84,7 +86,23 @@ def register(app: Celery, settings: Settings) -> None:
     edges: list[Edges] = []
 
     @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
-    def process(_task: Task, lane: Lane, ids: list[str]) -> None:
+    def process(_task: Task, *args: object, **_kwargs: object) -> None:
         if not edges:
             edges.append(Edges.of(settings))
-        run(edges[0], lane, ids)
+        lane, ids = hint(args)
+        if lane and ids:
+            run(edges[0], lane, ids)
+        else:
+            log.warning("not a message of ours", told=repr(args)[:200])
+
+
+def hint(args: Sequence[object]) -> tuple[Lane | None, list[str]]:
+    """Return what a message tells: the lane, if it is one, and ids of pages, each once.
+
+    A message is only a hint, and anybody who reaches Redis can send one.
+    """
+    lane: object = args[0] if args else None
+    ids: object = args[1] if len(args) > 1 else None
+    known = next((name for name in LANES if name == lane), None)
+    told = ids[:MOST_IDS] if isinstance(ids, list) else []
+    return known, list(dict.fromkeys(filter(is_page_id, told)))

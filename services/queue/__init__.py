@@ -10,11 +10,14 @@ published). In the broker, which may lose everything: Celery's own, `rasid:attem
 `rasid:resent` (ids, scored by when they were sent again).
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from celery import Celery
+from redis.exceptions import ResponseError
 
 from services.queue.broker import CELERY_QUEUES, make_celery, open_client, transient_errors
 from services.shared import compression, contracts
@@ -26,6 +29,8 @@ from services.shared.settings import MIB, Settings
 
 TASK = "rasid.process"
 CHUNK = 10  # ids in a task: ten make the message's cost a tenth, and one transaction
+#: A page's id, or the ticket of one that is read again.
+PAGE_ID = re.compile(r"[\w-]{1,80}(?:\.\d{1,18})?", re.ASCII)
 BODY = "rasid:body:"
 PENDING = {lane: f"rasid:pending:{lane}" for lane in LANES}
 ATTEMPTS = "rasid:attempts"
@@ -35,6 +40,7 @@ MEMORY_HIGH = 0.7
 LOW = 0.5
 #: With more messages than this waiting, old pages are merely waiting their turn.
 BUSY_MESSAGES = 100
+KEPT = MIB  # of what is too large to be a page
 LOOK = 5000  # pending ids the reconciler looks at per lane and round
 SCAN = 1000  # bodies it looks at per round
 #: Clocks of machines may differ by so much; a time further ahead was written by a wrong one.
@@ -84,6 +90,11 @@ class Fullness:
     room: bool
     reason: str
     depth: Depth = field(repr=False)
+
+
+def is_page_id(value: object) -> TypeGuard[str]:
+    """Tell what can be the id of a page or a ticket; those of `RawPage.id` are 32 digits."""
+    return isinstance(value, str) and bool(PAGE_ID.fullmatch(value))
 
 
 class Queue:
@@ -264,11 +275,19 @@ class Queue:
         Raises:
             TransientError: Redis is away.
         """
+        most = 2 * self._settings.max_body_bytes
         with transient_errors():
-            bodies = self._bodies.mget([BODY + page_id for page_id in ids])
+            pipe = self._bodies.pipeline(transaction=False)
+            for page_id in ids:
+                # What is larger than any page is not even fetched.
+                pipe.getrange(BODY + page_id, 0, most)
+            stored = pipe.execute(raise_on_error=False)
+            for answer in stored:
+                if isinstance(answer, ResponseError) and not str(answer).startswith("WRONGTYPE"):
+                    raise answer
         return {
-            page_id: _unpack(stored) if isinstance(stored, bytes) else None
-            for page_id, stored in zip(ids, bodies, strict=True)
+            page_id: _unpack(answer, most) if isinstance(answer, bytes) and answer else None
+            for page_id, answer in zip(ids, stored, strict=True)
         }
 
     def done(self, ids: Sequence[str]) -> None:
@@ -341,7 +360,7 @@ class Queue:
                 *self._bodies.zrangebyscore(PENDING[lane], "-inf", before, start=0, num=LOOK),
                 *self._bodies.zrangebyscore(PENDING[lane], after, "+inf", start=0, num=LOOK),
             ]
-            ids = [page_id.decode() for page_id in old if isinstance(page_id, bytes)]
+            ids = self._page_ids(lane, old)
             if not ids:
                 return 0
             sent = zip(ids, self._broker.zmscore(RESENT, ids), strict=True)
@@ -354,6 +373,17 @@ class Queue:
         self.send([i for i in ids if i in tried], lane, alone=True)
         return len(ids)
 
+    def _page_ids(self, lane: Lane, members: Sequence[object]) -> list[str]:
+        """Return pending ids; what is none, and so no page, is taken out and told."""
+        raw = [member for member in members if isinstance(member, bytes)]
+        ids = [member.decode("ascii", "replace") for member in raw]
+        foreign = [m for m, page_id in zip(raw, ids, strict=True) if not is_page_id(page_id)]
+        if foreign:
+            told = foreign[0][:100]
+            log.warning("not page ids: removed", lane=lane, count=len(foreign), first=told)
+            self._bodies.zrem(PENDING[lane], *foreign)
+        return list(filter(is_page_id, ids))
+
     def send_all(self) -> int:
         """Tell the workers of every pending page, and return how many: for a broker that is new.
 
@@ -364,8 +394,9 @@ class Queue:
         for lane, key in PENDING.items():
             with transient_errors():
                 ids = self._bodies.zrange(key, 0, -1)
-            self.send([i.decode() for i in ids if isinstance(i, bytes)], lane)
-            total += len(ids)
+                page_ids = self._page_ids(lane, ids)
+            self.send(page_ids, lane)
+            total += len(page_ids)
         return total
 
     def ping(self) -> None:
@@ -397,10 +428,13 @@ def _pack(page: RawPage) -> bytes:
     return contracts.encode_header(page) + b"\n" + compression.compress(page.body)
 
 
-def _unpack(stored: bytes) -> Taken | Unreadable:
+def _unpack(stored: bytes, most: int) -> Taken | Unreadable:
+    """Return the page of up to `most` bytes; anybody who reaches Redis may have written it."""
+    if len(stored) > most:
+        return Unreadable(stored=stored[:KEPT], problem=f"more than {most} bytes")
     header, _, compressed = stored.partition(b"\n")
     try:
-        page = contracts.decode_header(header, compression.decompress(compressed))
+        page = contracts.decode_header(header, compression.decompress(compressed, most))
     except (ValueError, InvalidMessage) as error:
         return Unreadable(stored=stored, problem=str(error))
     return Taken(page=page, compressed=compressed)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from services.shared.errors import InvalidMessage
@@ -367,9 +367,35 @@ def decode_header(header: bytes, body: bytes) -> RawPage:
         fields = json.loads(header)
         version = fields.pop("schema_version")
         if version != SCHEMA_VERSION:
-            raise InvalidMessage(f"raw page of schema version {version!r}, not {SCHEMA_VERSION}")
+            stated = repr(version)[:40]
+            raise InvalidMessage(f"raw page of schema version {stated}, not {SCHEMA_VERSION}")
         for name in ("fetched_at", "feed_published_at"):
             fields[name] = fields[name] and datetime.fromisoformat(fields[name])
+        _check(fields)
         return RawPage(body=body, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidMessage(f"not a raw page: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidMessage(f"not a raw page: {str(error)[:200]}") from error
+
+
+def _check(fields: Mapping[str, object]) -> None:
+    """Raise TypeError or ValueError where a field of a header is not of its type."""
+    for name, value in fields.items():
+        if name in ("headers", "rules"):
+            pairs = value.items() if isinstance(value, dict) else [(value, value)]
+            wrong = not all(isinstance(text, str) for pair in pairs for text in pair)
+        elif name == "status":
+            wrong = value is not None and type(value) is not int
+        elif name in ("fetched_at", "feed_published_at"):
+            wrong = not _is_time(value)
+        else:
+            wrong = not isinstance(value, str) and (value is not None or name == "origin")
+        if wrong:
+            raise TypeError(f"{name} is not what it should be")
+
+
+def _is_time(value: object) -> bool:
+    """Tell None and aware times that UTC has too: a zone can move the last day of time beyond."""
+    if isinstance(value, datetime) and value.tzinfo:
+        value.astimezone(UTC)
+        return True
+    return not value
