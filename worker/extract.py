@@ -4,6 +4,7 @@ Pure: no file, no network, no clock.
 """
 
 import dataclasses
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,9 +23,17 @@ _HTTP_ERROR = 400
 _MIN_CHARACTERS = 120
 #: trafilatura's time grows with the square of the paragraphs: here it takes seconds.
 _MAX_TAGS, _MAX_ELEMENTS = 150_000, 40_000
+#: The same for what stands in one line of text: each word in a tag of its own.
+_MAX_INLINE = 15_000
+_INLINE_TAGS = frozenset({"a", "b", "em", "font", "i", "img", "small", "span", "strong", "sub"}) | {
+    *("sup", "tt", "u", "var", "kbd", "strike", "del", "code", "q"),
+}
+#: Of text: a long novel. What is longer is no article, and takes seconds.
+_MAX_CHARACTERS = 2_000_000
 #: Clocks differ, and so do notions of the zone: a date so far ahead of the fetch is still believed.
 _AHEAD = timedelta(days=1)
 _WIDEST_OFFSET, _QUARTER = timedelta(hours=14), timedelta(minutes=15)
+_LONG_BLANK = re.compile(r"\s{20,}")
 _TEXT_GENERATOR = '<meta name="generator" content="rasid-text">'
 
 
@@ -69,14 +78,14 @@ def _text(page: RawPage, max_body_bytes: int) -> str | Rejection:
 
 def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Rejection:
     if _is_plain(page, text):
-        return _document(text.splitlines())
+        return _too_long() if len(text) > _MAX_CHARACTERS else _document(text.splitlines())
     root = tree.parse(text)
     if root is None:
         return Rejection(reason="no_text", detail="no element in it")
+    if refused := _too_much(text, root):
+        return refused
     if _was_text(text):
         return _document(_lines_in(root))
-    if text.count("<") > _MAX_ELEMENTS and sum(1 for _ in root.iter()) > _MAX_ELEMENTS:
-        return Rejection(reason="too_large", detail=f"more than {_MAX_ELEMENTS} elements")
     bare = tree.is_bare(root) and not page.rules
     selected = rules.select(root, page.rules)
     parsed = read_page(root, page.url)
@@ -85,6 +94,29 @@ def _read(text: str, page: RawPage, judged: list[clean.Line]) -> Extraction | Re
         extraction = _bare(extraction, text)
     refused = _not_article(parsed, extraction)
     return _refused(refused, extraction) if refused else extraction
+
+
+def _too_much(text: str, root: HtmlElement) -> Rejection | None:
+    """Refuse what would take seconds; small pages are not even counted."""
+    tags = text.count("<")
+    if len(text) > _MAX_CHARACTERS and tree.is_longer(root, _MAX_CHARACTERS):
+        return _too_long()
+    if _was_text(text):
+        return None
+    if tags > _MAX_ELEMENTS and sum(1 for _ in root.iter()) > _MAX_ELEMENTS:
+        return Rejection(reason="too_large", detail=f"more than {_MAX_ELEMENTS} elements")
+    if tags > _MAX_INLINE and any(map(_is_crowded, root.iter())):
+        return Rejection(reason="too_large", detail=f"more than {_MAX_INLINE} elements in one line")
+    return None
+
+
+def _is_crowded(element: HtmlElement) -> bool:
+    inline = (child for child in element if child.tag in _INLINE_TAGS)
+    return len(element) > _MAX_INLINE and sum(1 for _ in inline) > _MAX_INLINE
+
+
+def _too_long() -> Rejection:
+    return Rejection(reason="too_large", detail=f"more than {_MAX_CHARACTERS} characters of text")
 
 
 def _refused(rejection: Rejection, extraction: Extraction) -> Rejection:
@@ -132,7 +164,8 @@ def _lines_in(root: HtmlElement) -> list[str]:
 
 
 def _document(lines: list[str]) -> Extraction:
-    found = plain.read(lines)
+    # The patterns for lines look for white space; a megabyte of it would take them hours.
+    found = plain.read([_LONG_BLANK.sub(" ", line) for line in lines])
     text = "\n\n".join(found.paragraphs)
     identified = language.identify(text or found.title or "", None)
     return Extraction(

@@ -5,10 +5,9 @@ lone surrogates and direction marks. Letters stay: ZWNJ, tatweel, long titles.
 """
 
 import re
-import unicodedata
 from dataclasses import replace
 
-from services.shared import search_words, urls
+from services.shared import combining, search_words, urls
 from services.shared.contracts import Article, Comment, Extraction, RawPage
 from services.shared.errors import InvalidUrl
 from worker import quote
@@ -18,6 +17,8 @@ _UNWANTED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069"
     "\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+#: Of a title, name or caption in characters; of names, tags or captions; of an address.
+MOST_LINE, MOST_LINES, MOST_URL = 10_000, 1_000, 16_000
 _HOME_PATHS = frozenset({"", "/"})
 
 
@@ -47,7 +48,7 @@ def _article(extraction: Extraction, url: str, identity: str) -> Article:
 
 def text(written: str) -> str:
     """Return a string that Postgres holds and that reads the same: line breaks stay."""
-    return unicodedata.normalize("NFC", _UNWANTED.sub("", written))
+    return combining.normalized("NFC", _UNWANTED.sub("", written))
 
 
 def _storable(extraction: Extraction) -> Extraction:
@@ -62,7 +63,7 @@ def _storable(extraction: Extraction) -> Extraction:
         section=_line(extraction.section),
         dateline=_line(extraction.dateline),
         description=_line(extraction.description),
-        image_url=_line(extraction.image_url),
+        image_url=_line(extraction.image_url) if _is_short(extraction.image_url) else None,
         tags=_lines(extraction.tags),
         captions=_lines(extraction.captions),
         comments=tuple(
@@ -73,18 +74,26 @@ def _storable(extraction: Extraction) -> Extraction:
 
 
 def _line(written: str | None) -> str | None:
-    return " ".join(text(written).split()) or None if written else None
+    """Return what is written in one line; what is longer than any is cut, not stored whole."""
+    line = " ".join(text((written or "")[: 2 * MOST_LINE]).split())
+    return line[:MOST_LINE].rstrip() or None
+
+
+def _is_short(address: str | None) -> bool:
+    return len(address or "") <= MOST_LINE
 
 
 def _lines(written: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(line for item in written if (line := _line(item)))
+    return tuple(line for item in written[:MOST_LINES] if (line := _line(item)))
 
 
 def _clean(url: str | None) -> str | None:
+    """Return the address in its last form; None for none, and for one no server would take."""
     try:
-        return urls.clean(url) if url else None
+        clean = urls.clean(url) if url and len(url) <= MOST_URL else None
     except InvalidUrl:
         return None
+    return clean if clean is None or len(clean) <= MOST_URL else None
 
 
 def _address(page: RawPage, stated: str | None) -> str | None:

@@ -28,6 +28,8 @@ _TAG_NAME = re.compile("[A-Za-z][^\\s/>]*")
 #: Below this a tag cannot hold enough attributes to matter.
 _LONG_TAG = 8_000
 _MAX_ATTRIBUTES = 400
+#: Pictures that are written into a page, and no name or address; read in large pages, they cost.
+_LARGE_PAGE, _LONG_VALUE = 500_000, 64_000
 _BLOCK_TAG = re.compile(
     r"</?(?:p|div|br|li|ul|ol|h[1-6]|table|tr|td|th|section|article|header|footer|blockquote|title"
     r"|body|html|head|main|aside|nav|form|pre|dl|dt|dd|figure|figcaption)\b[^<>]{0,2000}>",
@@ -62,8 +64,26 @@ def parse(text: str) -> HtmlElement | None:
         root = document_fromstring(markup, parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
         return None
+    if len(text) > _LARGE_PAGE:
+        _drop_long_attributes(root)
     too_deep = any(_MAX_DEPTH_MESSAGE in entry.message for entry in parser.error_log)
     return _lines_as_paragraphs(markup.decode()) if too_deep or _nested_tables(root) else root
+
+
+def _drop_long_attributes(root: HtmlElement) -> None:
+    for element in root.iter():
+        for name, value in element.items():
+            if len(value) > _LONG_VALUE:
+                del element.attrib[name]
+
+
+def is_longer(root: HtmlElement, characters: int) -> bool:
+    """Tell a page with more text than so many characters, white space included."""
+    length = 0
+    for element in root.iter():
+        unseen = element.tag in ("script", "style")
+        length += len(element.tail or "") + (0 if unseen else len(element.text or ""))
+    return length > characters
 
 
 def drop_unseen(root: HtmlElement) -> None:

@@ -22,6 +22,7 @@ MOST_CHILD_URL = 2047
 #: What is longer is no headline and no id. Cut, so that one item cannot fill the store.
 MOST_TITLE = 1000
 MOST_GUID = 500
+MOST_LANGUAGE = 35
 #: No server takes a longer one.
 MOST_URL = 16_000
 #: A clock may be wrong, or a zone; beyond this it is a mistake, or an announcement.
@@ -150,7 +151,7 @@ class Listed:
             children=tuple(self.children),
             problems=problems,
             title=plain(self.title),
-            language=self.language,
+            language=_told(self.language or "")[:MOST_LANGUAGE] or None,
             page_keys=self.page_keys,
             ttl_s=self.ttl_s,
             every_s=self.every_s,

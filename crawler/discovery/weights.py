@@ -11,7 +11,7 @@ _DATE = re.compile(
 )
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_PARAMETER = re.compile(r"([^=&]+)=")
+_PARAMETER = re.compile(r"(?<![^=&])([^=&]+)=")
 _HEX = re.compile(r"^(?=.*\d)[0-9a-f-]{16,}$", re.IGNORECASE)
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _FILE = re.compile(

@@ -58,8 +58,10 @@ def _channel(item: etree._Element, listed: Listed) -> str:
         return listed.url
     base = listed.url
     hints: dict[str, str] = {}
-    channels = [child for child in parent if name_of(child)[1] == "channel"]  # RSS 1.0
-    for child in (part for above in (*channels, parent) for part in above):
+    channels = [
+        child for child in parent.iterchildren("*") if name_of(child)[1] == "channel"
+    ]  # RSS 1.0
+    for child in (part for above in (*channels, parent) for part in above.iterchildren("*")):
         name, text = name_of(child)[1], (child.text or "").strip()
         if name == "title" and text:
             listed.title = listed.title or text
@@ -107,7 +109,7 @@ def _fields(item: etree._Element) -> dict[str, str]:
     about = item.get(_ABOUT)
     if about and about.startswith(("http://", "https://")):
         fields["about"] = about
-    for child in item:
+    for child in item.iterchildren("*"):  # no entity, which has no text to ask for
         space, name = name_of(child)
         text = "".join(child.itertext()).strip()
         if name == "link":

@@ -34,10 +34,10 @@ def _fields(element: etree._Element) -> Iterator[tuple[str, str]]:
 
     Not of deeper ones: an image has a `loc` and a `title` too.
     """
-    for child in element:
+    for child in element.iterchildren("*"):
         name = name_of(child)[1]
         if name == "news":
-            for field in child:
+            for field in child.iterchildren("*"):
                 name = name_of(field)[1]
                 if name in ("publication_date", "title"):
                     yield name, field.text or ""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
 
+from services.shared import combining
+
 #: A change to anything below changes stored fingerprints: count up, and recompute them.
 VERSION = 1
 
@@ -103,7 +105,7 @@ def normalize(text: str) -> str:
     """Return `text` in one spelling; white space and punctuation stay. Idempotent."""
     if text.isascii():
         return _IN_NUMBER.sub("", text.casefold())
-    text = unicodedata.normalize("NFKD", text).casefold()
+    text = combining.normalized("NFKD", text).casefold()
     text = unicodedata.normalize("NFC", text.translate(_FOLD))
     for variant, usual in _STEMS:
         text = text.replace(variant, usual)
@@ -180,5 +182,5 @@ def _pieces() -> re.Pattern[str]:
 
 @lru_cache(1 << 14)
 def _fold_piece(piece: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", piece).casefold()
+    decomposed = combining.normalized("NFKD", piece).casefold()
     return unicodedata.normalize("NFC", decomposed.translate(_FOLD))

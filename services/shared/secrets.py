@@ -5,8 +5,8 @@ import re
 HIDDEN = "***"
 _USER = re.compile(r"(?<=://)[^\s/?#@\"'<>]*:[^\s/?#\"'<>]*@")
 _PARAMETER = re.compile(
-    r"(?i)([?&;](?:[\w.-]*(?:token|secret|passw(?:or)?d|passwd|signature|api-?_?key|auth|session)"
-    r"[\w.-]*|key|sig|pass|pwd|sid|code)=)[^\s&#;\"'<>]+"
+    r"(?i)([?&;](?:[\w.-]{0,64}(?:token|secret|passw(?:or)?d|passwd|signature|api-?_?key|auth|session)"
+    r"[\w.-]{0,64}|key|sig|pass|pwd|sid|code)=)[^\s&#;\"'<>]+"
 )
 _HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization|cookie|set-cookie)(['\"]?\s*[:=]\s*)[^\n]+")
 

@@ -7,7 +7,6 @@ addresses with one key are one article; a key is compared and stored, never fetc
 import hashlib
 import re
 import tomllib
-import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes
 import can_ada
 import tldextract
 
+from services.shared import combining
 from services.shared.errors import InvalidUrl
 
 #: A key is at most this long, so that it fits a btree index; a longer one ends in its sha256.
@@ -240,7 +240,7 @@ def _one_form_run(match: re.Match[str]) -> str:
         text = unquote_to_bytes(match[0]).decode()
     except UnicodeDecodeError:
         return match[0]  # a path in an older charset
-    return quote_from_bytes(unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).encode())
+    return quote_from_bytes(combining.normalized("NFC", _INVISIBLE.sub("", text)).encode())
 
 
 # --- Services that wrap another page's address ---

@@ -39,6 +39,7 @@ _LIST_CLASS = re.compile(
 _LIST_TYPE = re.compile(r'"@type"\s*:\s*\[?\s*"(?:CollectionPage|SearchResultsPage)"')
 _GALLERY_TYPE = re.compile(r'"@type"\s*:\s*\[?\s*"(?:ImageGallery|MediaGallery)"')
 _VIDEO_TYPE = re.compile(r'"@type"\s*:\s*\[?\s*"(?:VideoObject|Clip|Movie|TVEpisode)"')
+_MAX_TYPE = 200
 _ARTICLE_TYPE = re.compile(r"(?:Article|Posting|Report|Review|Opinion\w*|Interview)$|^LiveBlog")
 _UNFINISHED = re.compile(r"(?:…|\.\.\.|\[…\]|\[\.\.\.\])[\"'”»]?\s*$")
 _WALL = re.compile(r"(?:^|[\s_-])(?:pay|reg|premium|subscri\w*)-?_?wall", re.IGNORECASE)
@@ -207,7 +208,7 @@ def _has_wall(root: HtmlElement) -> bool:
 def _is_article(node: jsonld.Node) -> bool:
     types = node.get("@type")
     return any(
-        isinstance(name, str) and bool(_ARTICLE_TYPE.search(name))
+        isinstance(name, str) and len(name) < _MAX_TYPE and bool(_ARTICLE_TYPE.search(name))
         for name in (types if isinstance(types, list) else [types])
     )
 

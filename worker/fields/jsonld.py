@@ -26,7 +26,7 @@ _FLAT_FIELD = re.compile(
     r'|keywords|isAccessibleForFree|commentCount)"\s*:\s*(?:"((?:[^"\\]|\\.)*)"|(true|false|\d+)\b)'
 )
 _FLAT_AUTHOR = re.compile(
-    r'"author"\s*:\s*(?:\[((?:\s*+(?:,\s*+)?\{[^{}]{0,1000}\})+)|(\{[^{}]{0,1000}\})|("(?:[^"\\]|\\.)*"))'
+    r'"author"\s*:\s*(?:\[((?:\s*+(?:,\s*+)?\{[^{}]{0,1000}\}){1,100}+)|(\{[^{}]{0,1000}\})|("(?:[^"\\]|\\.)*"))'
 )
 _FLAT_NAME = re.compile(r'"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _FLAT_TYPE = re.compile(r'"@type"\s*:\s*\[?\s*"([A-Za-z]*(?:Article|Posting))"')
@@ -34,6 +34,9 @@ _WORD = re.compile(r"\w+")
 _PEOPLE = ("author", "creator", "publisher")
 _MAX_LENGTH = 2_000_000
 _MAX_NODES = 200
+_MAX_TYPE = 200
+#: Real ones have six levels; what reads them calls itself.
+_MAX_DEPTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ def is_a(node: Node, kind: re.Pattern[str]) -> bool:
     """Tell a node that has a type of this kind."""
     types = node.get("@type")
     return any(
-        isinstance(name, str) and kind.search(name)
+        isinstance(name, str) and len(name) <= _MAX_TYPE and kind.search(name)
         for name in (types if isinstance(types, list) else [types])
     )
 
@@ -194,8 +197,23 @@ def _parse(script: str) -> object | None:
             parsed: object = json.loads(candidate, strict=False)
         except (ValueError, RecursionError):
             continue
-        return parsed
+        return None if _is_deep(parsed) else parsed
     return None
+
+
+def _is_deep(parsed: object) -> bool:
+    level = [parsed]
+    for _ in range(_MAX_DEPTH):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, list):
+                inner += value
+            elif isinstance(value, dict):
+                inner += value.values()
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def _saved(script: str) -> Iterator[Node]:
