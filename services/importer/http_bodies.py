@@ -66,7 +66,7 @@ def _decode(body: bytes, coding: str, limit: int) -> bytes:
     if coding == "zstd":
         zstd = body.startswith(ZSTD_MAGIC)
         return _read(ZstdReader(io.BytesIO(body)), limit) if zstd else body
-    raise Refused("broken_record", f"unknown Content-Encoding {coding!r}")
+    raise Refused("broken_record", f"unknown Content-Encoding {coding[:40]!r}")
 
 
 def _is_markup(body: bytes) -> bool:

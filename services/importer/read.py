@@ -29,7 +29,8 @@ def read(file: File, *, max_body_bytes: int, after: int = 0) -> Iterator[Found]:
 
 def _container(file: File, max_body_bytes: int, after: int) -> Iterator[Found]:
     if file.size_bytes == 0:
-        yield Found(1, 0, Refusal(origin=file.origin, reason="empty_file", detail="no bytes"))
+        if after == 0:
+            yield Found(1, 0, Refusal(origin=file.origin, reason="empty_file", detail="no bytes"))
         return
     reader = jsonlines.read if file.kind == "jsonl" else warcs.read
     with Stream(file.path, compressed=file.compressed, look=True) as stream:

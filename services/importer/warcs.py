@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from fastwarc.warc import WarcRecord
+from fastwarc.warc import HeaderMap, WarcRecord
 
 from services.importer import http_bodies
 from services.importer.records import (
@@ -30,7 +30,7 @@ MAX_HTTP_HEADERS = 256 * 1024
 SKIP_BYTES = 1024 * 1024
 MAX_DIGITS = 18  # of a length; more is no length
 VERSION = re.compile(rb"WARC/\d")
-FIELD = re.compile(rb"(?im)^(content-length|warc-type):[ \t]*(.*?)[ \t]*\r?$")
+FIELD = re.compile(rb"(?im)^(content-length|warc-type):(.*)$")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 REDIRECTS = range(300, 400)
 LOOKS_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -108,7 +108,7 @@ class Records:
         if not line:
             raise Refused("broken_record", "the file ends within its header")
         header = b"".join(lines) + b"\r\n"
-        fields = {name.lower(): value for name, value in FIELD.findall(header)}
+        fields = {name.lower(): value.strip() for name, value in FIELD.findall(header)}
         length = fields.get(b"content-length", b"")
         if not length.isdigit() or len(length) > MAX_DIGITS:
             raise Refused("broken_record", "no Content-Length in its header")
@@ -194,8 +194,8 @@ def _outcome(
 
 def _page(raw: bytes, origin: str, max_body_bytes: int) -> RawPage | Omitted:
     record = _parsed(raw)
-    http = record.http_headers
-    if http.status_code is None:
+    http: HeaderMap | None = record.http_headers  # None where nothing of the content is HTTP
+    if http is None or http.status_code is None:
         raise Refused("broken_record", "it holds no HTTP response")
     if http.status_code in REDIRECTS:
         return Omitted(reason="redirect")

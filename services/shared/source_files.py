@@ -34,6 +34,10 @@ SPACE = "urn:rasid:sources"
 #: In a CSV file the columns of a feed begin so.
 FEED = "feed."
 NAME = re.compile("[^a-z0-9]+")
+#: Fields that hold a list: written as JSON where a file has only text.
+LISTS = frozenset({"refetch_hours"})
+#: Of the mistakes in a file, so many are told.
+MOST_TOLD = 100
 
 
 def write(given: Sequence[Source], form: Format) -> str:
@@ -58,11 +62,16 @@ def read(text: str, form: Format, filename: str) -> tuple[Source, ...]:
         return File.model_validate({"sources": plain}).sources
     except ValidationError as error:
         told = [
-            f"{filename}: {plain[int(str(found['loc'][1]))].get('name', '?')}: "
-            f"{'.'.join(map(str, found['loc'][2:]))}: {found['msg']}"
-            for found in error.errors()
+            f"{filename}: {str(plain[int(str(found['loc'][1]))].get('name', '?'))[:80]}: "
+            f"{'.'.join(map(str, found['loc'][2:]))[:80]}: {found['msg']}"
+            for found in error.errors()[:MOST_TOLD]
         ]
-        raise InvalidSources("\n".join(told)) from error
+        raise InvalidSources("\n".join(map(_printable, told))) from error
+
+
+def _printable(line: str) -> str:
+    """Return a line without what would be an order to a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def block(source: Source) -> str:
@@ -148,13 +157,25 @@ def _flat(plain: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _nested(flat: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields by their dotted names, as the reverse of `_flat`.
+
+    There are groups of fields, and none within a group: a name that would be deeper is no field.
+    """
     nested: dict[str, Any] = {}
     for name, value in flat.items():
-        place, (*groups, last) = nested, name.split(".")
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = value
+        group, _, last = name.partition(".")
+        known = nested.setdefault(group, {} if last else value)
+        if last and isinstance(known, dict):
+            known[last] = _list(value) if last in LISTS else value
     return nested
+
+
+def _list(value: str) -> object:
+    """Return the list that a field of this kind holds; what is none is told when it is checked."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 # --- OPML ---
@@ -261,12 +282,12 @@ def _csv(given: Sequence[Source]) -> str:
 def _from_csv(text: str, filename: str) -> list[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     needed = {"name", "title", "home_page", "feed.url"}
-    if missing := needed.difference(reader.fieldnames or ()):
-        raise InvalidSources(
-            f"{filename}:1: these columns are missing: {', '.join(sorted(missing))}"
-        )
     found: dict[str, dict[str, Any]] = {}
     try:
+        if missing := needed.difference(reader.fieldnames or ()):
+            raise InvalidSources(
+                f"{filename}:1: these columns are missing: {', '.join(sorted(missing))}"
+            )
         for row in reader:
             given = {name: value for name, value in row.items() if isinstance(value, str) and value}
             source = {name: value for name, value in given.items() if not name.startswith(FEED)}

@@ -19,6 +19,8 @@ from services.shared.errors import InvalidSources, InvalidUrl
 from services.shared.frontier import FeedKind
 
 Path = tuple[str | int, ...]
+#: What PyYAML raises at a scalar that is not of the type it says it is.
+_BAD_SCALAR = (ValueError, TypeError, LookupError, AttributeError)
 
 
 def _address(value: str) -> str:
@@ -59,7 +61,7 @@ Selector = Annotated[str, AfterValidator(_selector)]
 class Record(BaseModel):
     """A part of the file: frozen, and with no field but those named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CrawlPolicy(Record):
@@ -75,7 +77,7 @@ class CrawlPolicy(Record):
     #: Pages are made by scripts: needs the extra `browser`.
     browser: bool = False
     #: Links that their feed dates earlier are known, but not fetched.
-    max_age_days: Annotated[float, Field(gt=0)] | None = None
+    max_age_days: Annotated[float, Field(gt=0, le=100 * 366)] | None = None
     #: How many hours after it was first fetched an article is fetched again; none: never.
     refetch_hours: Annotated[
         tuple[Annotated[float, Field(gt=0, le=24 * 366)], ...], AfterValidator(_ascending)
@@ -103,7 +105,7 @@ class Feed(Record):
     url: Address
     kind: FeedKind = "feed"
     #: As it is; without it the interval adapts to what the feed yields.
-    poll_every_s: Annotated[float, Field(ge=1)] | None = None
+    poll_every_s: Annotated[float, Field(ge=1, le=366 * 86_400)] | None = None
 
 
 class Source(Record):
@@ -170,16 +172,41 @@ def _read(text: str, filename: str) -> tuple[yaml.Node, object]:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is None:
             raise InvalidSources(f"{filename}:1: empty: it must have a list named sources")
-        dict(_lines(root, ()))  # an alias to what holds it has no end
+        for line, message in _odd(root):
+            raise InvalidSources(f"{filename}:{line}: {message}")
         return root, loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InvalidSources(f"{filename}:{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+    except (yaml.YAMLError, RecursionError, *_BAD_SCALAR) as error:
+        # A date, number or bytes that are none, such as 2024-13-45.
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InvalidSources(f"{filename}:1: not YAML: {reason}") from error
     finally:
         loader.dispose()
+
+
+def _odd(root: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Yield what YAML allows and these files do not have, with its line.
+
+    A few lines of aliases can stand for more than any memory holds.
+    """
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            yield node.start_mark.line + 1, "write it out: aliases (*name) are not read"
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    yield key.start_mark.line + 1, "a field's name must be a word"
+                    return
+                waiting += key, value
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
