@@ -328,7 +328,8 @@ class Queue:
         """Look at some of the bodies; those that are pending in no lane are published again."""
         with transient_errors():
             self._scanned, keys = self._bodies.scan(self._scanned, match=BODY + "*", count=SCAN)
-            ids = [k.decode().removeprefix(BODY) for k in keys if isinstance(k, bytes)]
+            names = [k.decode("ascii", "replace") for k in keys if isinstance(k, bytes)]
+            ids = [name for k in names if is_page_id(name := k.removeprefix(BODY))]
             if not ids:
                 return 0
             lanes = [self._bodies.zmscore(key, ids) for key in PENDING.values()]

@@ -92,6 +92,7 @@ def test_what_is_pending_is_no_page(settings: Settings, bodies: redis.Redis) -> 
         "قال".encode(): 0,
     }
     bodies.zadd(PENDING["live"], foreign)
+    bodies.set(BODY.encode() + b"\xff", b"x")
 
     assert queue.reconcile()["live"] == 1
     assert bodies.zrange(PENDING["live"], 0, -1) == [PAGE.id.encode()]
