@@ -6,7 +6,7 @@ killed anywhere: what is not done is handed on again, and what is done is not do
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from services.queue import CHUNK, Queue, ticket
 from services.shared.contracts import RawPage
@@ -15,7 +15,9 @@ from services.shared.sources import Source
 from services.storage import Connection, Database, captures, replays
 
 #: Between two looks at the queue; a message takes a worker some hundred milliseconds.
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.05
+#: So long after the last new page was seen there may be more.
+NEWS_S = 3.0
 #: The same while a server is away.
 AWAY_S = 2.0
 #: So long nothing has been done, though something waits: somebody wants to know.
@@ -23,27 +25,65 @@ STILL_S = 30.0
 NO_WORKER = "no worker takes pages that are to be read again: is `rasid worker` running?"
 
 
-def feed(  # noqa: PLR0913 - three are by keyword only
+@dataclass(slots=True, kw_only=True)
+class Pace:
+    """How much of the workers' time a replay takes.
+
+    It keeps at most `processes` worker processes busy. While new pages come in it works for
+    `share` of the time and rests for the other: so it takes no more than that from them, even
+    where a processor, not a worker process, is what is short.
+    """
+
+    processes: int = 1
+    share: float = 0.1
+    _handed_at: float | None = None
+    _rests_until: float = 0.0
+    _news_at: float = -NEWS_S
+
+    def may_go_on(self, queue: Queue) -> str | None:
+        """Return why nothing more is to be handed on now, or None if something may be.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        waiting, now = queue.waiting(), time.monotonic()
+        if waiting["live"]:
+            self._news_at = now
+        if waiting["replay"] > (self.processes - 1) * CHUNK:
+            return NO_WORKER
+        if self._handed_at is not None:
+            self._rests_until = now + (now - self._handed_at) * (1 / self.share - 1)
+            self._handed_at = None
+        news = now - self._news_at < NEWS_S
+        if waiting["live"] > CHUNK * self.processes or (news and now < self._rests_until):
+            return "what is new comes first"
+        return None
+
+    def handed_on(self) -> None:
+        """Count the time from now on until the workers are done."""
+        self._handed_at = time.monotonic()
+
+
+def feed(  # noqa: PLR0913 - four are by keyword only
     queue: Queue,
     database: Database,
     replay_id: int,
     sources: Mapping[str, Source],
     *,
-    processes: int,
+    pace: Pace,
     body: captures.Reader = captures.body,
     on_progress: Callable[[int], None] = lambda _: None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Hand on the pages of a replay until all are done.
 
-    It keeps at most `processes` worker processes busy, so that the others are free for what is new;
-    while a page that is new waits for one, it hands on nothing. `on_progress` is told how many
-    pages are left, `on_wait` why nothing moves.
+    `body` finds what a page is to be read from. `on_progress` is told the position reached,
+    `on_wait` why nothing moves.
     """
     position, moved_at, told = 0, time.monotonic(), ""
     while True:
         try:
-            why = _why_wait(queue, processes)
+            why = pace.may_go_on(queue)
             if why is None:
                 connection = database.connection()
                 batch = replays.next_pages(
@@ -51,10 +91,11 @@ def feed(  # noqa: PLR0913 - three are by keyword only
                 )
                 if batch:
                     _hand_on(queue, connection, replay_id, batch, sources)
+                    pace.handed_on()
                     position, moved_at = batch[-1].position, time.monotonic()
-                    on_progress(replays.left(connection, replay_id))
+                    on_progress(position)
                     continue
-                if queue.depth().pages["replay"]:
+                if queue.waiting()["replay"]:
                     why = NO_WORKER
                 elif replays.left(connection, replay_id):
                     position = 0  # some were lost on their way: once more, from the beginning
@@ -67,16 +108,6 @@ def feed(  # noqa: PLR0913 - three are by keyword only
             told = why
             on_wait(why)
         time.sleep(LOOK_EVERY_S)
-
-
-def _why_wait(queue: Queue, processes: int) -> str | None:
-    """Return why nothing more is to be handed on now, or None if something may be."""
-    depth = queue.depth()
-    if depth.pages["replay"] > (processes - 1) * CHUNK:
-        return NO_WORKER
-    if depth.pages["live"] > CHUNK * processes:
-        return "what is new comes first"
-    return None
 
 
 def _hand_on(

@@ -87,6 +87,37 @@ def process(  # noqa: PLR0913 - all that a process holds open
     return decisions
 
 
+def fails(
+    waiting_id: str, lane: Lane, queue: Queue, connection: Connection, settings: Settings
+) -> bool | None:
+    """Try one page, and return whether it would become a dead letter; then it stays pending.
+
+    None where it tells nothing: it was refused, or was done before.
+
+    Raises:
+        TransientError: Postgres or Redis is away; the page is still pending.
+    """
+    taken = queue.take([waiting_id])[waiting_id]
+    if isinstance(taken, Taken) and queue.attempts([waiting_id])[0] < settings.max_attempts:
+        (attempt,) = queue.count_attempts([waiting_id])
+        item = _result(waiting_id, taken, attempt, settings)
+        queue.forgive([waiting_id])
+        if isinstance(item.result, DeadLetter) or _is_refused(connection, item):
+            return True
+    decisions = process([waiting_id], lane, queue, connection, settings)
+    stored = {"rejected", "dead_letter"}.isdisjoint(decision.status for decision in decisions)
+    return False if decisions and stored else None
+
+
+def _is_refused(connection: Connection, item: Processed) -> bool:
+    """Return whether Postgres refuses the page; if not, it is stored."""
+    try:
+        results.save(connection, [item], EXTRACTOR_VERSION)
+    except psycopg.Error:
+        return True
+    return False
+
+
 def _passages(
     processed: Sequence[Processed], decisions: Sequence[Decision]
 ) -> dict[int, tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """The one Celery task: a chunk of page ids through the pipeline."""
 
+import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from celery import Celery, Task
 
 from services.queue import TASK, Queue, is_page_id
+from services.queue.brake import Braked
 from services.shared.backoff import Backoff
 from services.shared.contracts import LANES, Lane
 from services.shared.errors import NotMigrated, TransientError
@@ -20,6 +22,8 @@ from worker.stories import Documents
 BACKOFF_S = 0.5, 15.0
 #: In one message; ours hold ten. What is left over is pending, and so is sent again.
 MOST_IDS = 100
+#: While the brake is on a process looks again after about this time.
+BRAKED_S = 3.0
 
 log = get_logger()
 
@@ -43,21 +47,30 @@ class Edges:
 
 def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
     """Process a chunk; while Postgres or Redis is away, wait a little and send it again."""
-    started = time.monotonic()
     try:
-        connection = edges.database.connection()
-        decisions = pipeline.process(
-            ids, lane, edges.queue, connection, edges.settings, documents=edges.documents
-        )
+        if braked := edges.queue.brake.state():
+            _wait_or_try(edges, lane, ids, braked)
+        else:
+            _process(edges, lane, ids)
     except (TransientError, NotMigrated) as error:
         _put_back(edges, lane, ids, error)
-        return
     except MemoryError:
         # It must not leave the task: it would end Celery's main process. The attempts stay counted.
         log.warning("out of memory", lane=lane, pages=len(ids))
         with suppress(TransientError):
             edges.queue.send(ids, lane, alone=True)
-        return
+
+
+def _process(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
+    started = time.monotonic()
+    decisions = pipeline.process(
+        ids,
+        lane,
+        edges.queue,
+        edges.database.connection(),
+        edges.settings,
+        documents=edges.documents,
+    )
     edges.backoff.reset()
     statuses = [decision.status for decision in decisions]
     log.info(
@@ -67,6 +80,35 @@ def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
         seconds=round(time.monotonic() - started, 3),
         **{status: statuses.count(status) for status in sorted(set(statuses))},
     )
+    # What failed before says nothing of today.
+    counted = [found for found in decisions if found.before != "dead_letter"]
+    letters = [(found.detail or "") if found.status == "dead_letter" else "" for found in counted]
+    with suppress(TransientError):
+        if braked := edges.queue.brake.note(letters):
+            log.error("brake on: no pages are taken", reason=braked.reason)
+
+
+def _wait_or_try(edges: Edges, lane: Lane, ids: Sequence[str], braked: Braked) -> None:
+    """Take no page while the brake is on, but for one, now and then, to see whether it goes."""
+    if not edges.queue.brake.begin_trial(braked):
+        # The pages stay pending, and so does the word of them.
+        time.sleep(BRAKED_S * random.uniform(0.5, 1))  # noqa: S311 - jitter
+        edges.queue.send(ids, lane)
+        return
+    chosen = random.choice(ids)  # noqa: S311 - not always the same, which may be the culprit
+    edges.queue.send([page_id for page_id in ids if page_id != chosen], lane)
+    failed: bool | None = None
+    try:
+        failed = pipeline.fails(
+            chosen, lane, edges.queue, edges.database.connection(), edges.settings
+        )
+    finally:
+        edges.queue.brake.end_trial(braked, failed=failed)
+    if failed:
+        edges.queue.send([chosen], lane, alone=True)
+        log.error("brake stays on", reason=braked.reason)
+    elif failed is False:
+        log.warning("brake off: a page was stored", lasted_s=round(time.time() - braked.since))
 
 
 def _put_back(edges: Edges, lane: Lane, ids: Sequence[str], error: Exception) -> None:

@@ -36,6 +36,7 @@ MODULES = {
     "purge": "purge",
     "archive": "archive",
     "replay": "replay",
+    "brake": "brake",
     "search": "search",
     "watch": "watch",
     "status": "status",

@@ -15,6 +15,7 @@ from services.cli.app import (
     settings_of,
 )
 from services.cli.session import database
+from services.replay import Pace
 from services.shared.errors import RasidError
 from services.storage import dead_letters
 from services.storage.replays import Choice
@@ -116,7 +117,7 @@ def dead_letters_replay(
         if dry_run:
             replay.preview(connection, choice, as_json=as_json)
             return
-    replay.run(settings_of(context), choice, processes=1, as_json=as_json)
+    replay.run(settings_of(context), choice, Pace(), as_json=as_json)
 
 
 @dead_letters_app.command("discard")

@@ -46,6 +46,10 @@ Processes = Annotated[
         min=1, help="How many worker processes it may keep busy; one less than there are, at most."
     ),
 ]
+Share = Annotated[
+    float,
+    typer.Option(min=0.01, max=1, help="Of the time, while new pages come in; else it takes all."),
+]
 
 
 @replay_app.callback(invoke_without_command=True)
@@ -86,6 +90,7 @@ def replay(
     ] = False,
     yes: Yes = False,
     processes: Processes = 1,
+    share: Share = 0.1,
     as_json: Json = False,
 ) -> None:
     """Read stored pages again, after the extractor or rules changed. Without --yes it only counts.
@@ -128,7 +133,7 @@ def replay(
         raise RasidError("--until is before --since")
     settings = settings_of(context)
     if yes:
-        run(settings, choice, processes=processes, as_json=as_json)
+        run(settings, choice, feeder.Pace(processes=processes, share=share), as_json=as_json)
         return
     with database(settings) as connection:
         preview(connection, choice, as_json=as_json)
@@ -195,7 +200,7 @@ def _print_chosen(console: Console, chosen: Chosen) -> None:
         console.print(table)
 
 
-def run(settings: Settings, choice: Choice, *, processes: int, as_json: bool) -> None:
+def run(settings: Settings, choice: Choice, pace: feeder.Pace, *, as_json: bool) -> None:
     """Read the chosen pages again and say what came of it; Ctrl-C leaves the rest for later."""
     with servers(settings) as session:
         with closing(connect(session.database_url)) as connection:
@@ -217,7 +222,7 @@ def run(settings: Settings, choice: Choice, *, processes: int, as_json: bool) ->
             opened,
             begun.id,
             _sources(session),
-            processes=processes,
+            pace=pace,
             body=reader.body,
             on_progress=_progress(begun),
             on_wait=lambda why: progress_console().print(f"waiting: {why}"),
@@ -234,13 +239,13 @@ def run(settings: Settings, choice: Choice, *, processes: int, as_json: bool) ->
 def _progress(begun: Replay) -> Callable[[int], None]:
     last = [0.0]
 
-    def tell(left: int) -> None:
+    def tell(position: int) -> None:
         now = datetime.now(UTC).timestamp()
         if now - last[0] < TOLD_EVERY_S:
             return
         last[0] = now
         progress_console().print(
-            f"{begun.pages_count - left:,} of {begun.pages_count:,} pages",
+            f"{position:,} of {begun.pages_count:,} pages",
             end="\r" if sys.stderr.isatty() else "\n",
         )
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from services.cli import tables
+from services.cli import brake, tables
 from services.cli.app import Json, app, output, print_json, settings_of
 from services.cli.session import servers
 from services.queue import Depth, Queue
@@ -25,6 +25,7 @@ class Health:
 
     store: Status | None = None
     depth: Depth | None = None
+    brake: dict[str, object] | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -56,7 +57,11 @@ def _look(settings: Settings) -> Health:
     except RasidError as error:
         health.problems.append(str(error))
     try:
-        health.depth = Queue(settings).depth()
+        queue = Queue(settings)
+        health.depth = queue.depth()
+        if braked := queue.brake.state():
+            health.brake = brake.as_dict(braked)
+            health.problems.insert(0, brake.told(braked))
     except TransientError as error:
         health.problems.append(str(error))
     if health.depth and health.depth.oldest_age_s > settings.requeue_after_s * 2:
@@ -120,6 +125,7 @@ def _as_json(health: Health) -> dict[str, object]:
         "dead_letters": store and store.dead_letters,
         "refusals": store and store.refusals,
         "change_feed": store and asdict(store.change_feed),
+        "brake": health.brake,
         "queue": depth and depth.pages,
         "oldest_age_s": depth and round(depth.oldest_age_s, 1),
         "queue_bytes": depth and depth.used_bytes,

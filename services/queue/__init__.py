@@ -19,6 +19,7 @@ from typing import TypeGuard
 from celery import Celery
 from redis.exceptions import ResponseError
 
+from services.queue.brake import Brake
 from services.queue.broker import CELERY_QUEUES, make_celery, open_client, transient_errors
 from services.shared import compression, contracts
 from services.shared.backoff import Backoff
@@ -114,6 +115,7 @@ class Queue:
         self._broker = open_client(settings.redis_url or "", "REDIS_URL", timeout_s=wait_s)
         self._celery = celery or make_celery(settings)
         self._scanned = 0
+        self.brake = Brake(settings, self._bodies)
 
     # ------------------------------------------------------------------ producers
 
@@ -172,6 +174,17 @@ class Queue:
                     TASK, args=[lane, list(ids[start : start + size])], queue=CELERY_QUEUES[lane]
                 )
 
+    def waiting(self) -> dict[Lane, int]:
+        """Return how many pages of each lane have no result yet.
+
+        Raises:
+            TransientError: Redis is away.
+        """
+        with transient_errors(), self._bodies.pipeline(transaction=False) as pipe:
+            for key in PENDING.values():
+                pipe.zcard(key)
+            return dict(zip(LANES, pipe.execute(), strict=True))
+
     def depth(self) -> Depth:
         """Return how much is in the queue.
 
@@ -185,7 +198,7 @@ class Queue:
                 pipe.zrange(key, 0, 0, withscores=True)
             pipe.info("memory")
             *answers, memory = pipe.execute()
-            messages = sum(int(self._broker.llen(name)) for name in CELERY_QUEUES.values())
+            messages = self._messages()
         oldest = [score for first in answers[1::2] for _, score in first]
         limit = self._settings.queue_max_mb * MIB
         if memory.get("maxmemory"):
@@ -314,11 +327,13 @@ class Queue:
         """Send again what has been pending too long, and return how many ids of each lane.
 
         Ids that were tried before go alone, so that a page that kills its worker never takes
-        its neighbours.
+        its neighbours. While the brake is on, workers send on what they do not take.
 
         Raises:
             TransientError: Redis is away.
         """
+        if self.brake.state() and self._messages():
+            return dict.fromkeys(LANES, 0)
         sent = {lane: self._reconcile(lane) for lane in LANES}
         sent["bulk"] += self._adopt()
         self._forget_done()
@@ -338,6 +353,10 @@ class Queue:
                 self._bodies.zadd(PENDING["bulk"], dict.fromkeys(lost, time.time()), nx=True)
         self.send(lost, "bulk")
         return len(lost)
+
+    def _messages(self) -> int:
+        with transient_errors():
+            return sum(int(self._broker.llen(name)) for name in CELERY_QUEUES.values())
 
     def _forget_done(self) -> None:
         """Remove notes on pages that are not pending: their worker died before it could."""

@@ -315,6 +315,8 @@ class Decision:
     duplicate_of: int | None = None
     #: For a person: why, where the status alone does not tell.
     detail: str | None = None
+    #: What it was before, where a stored page was read again.
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     task_time_limit_s: Annotated[float, Field(alias="RASID_TASK_TIME_LIMIT_S", gt=0)] = 60.0
     page_memory_limit_mb: Annotated[int, Field(alias="RASID_PAGE_MEMORY_LIMIT_MB", ge=256)] = 1024
     max_attempts: Annotated[int, Field(alias="RASID_MAX_ATTEMPTS", ge=1)] = 3
+    #: The brake: of the last so many pages (0: never) at least so many, and this share, became dead
+    #: letters. Then workers take no page but one to try, after this time and ever longer ones.
+    brake_pages: Annotated[int, Field(alias="RASID_BRAKE_PAGES", ge=0)] = 100
+    brake_dead_letters: Annotated[int, Field(alias="RASID_BRAKE_DEAD_LETTERS", ge=1)] = 20
+    brake_share: Annotated[float, Field(alias="RASID_BRAKE_SHARE", gt=0, le=1)] = 0.5
+    brake_retry_s: Annotated[float, Field(alias="RASID_BRAKE_RETRY_S", gt=0)] = 60.0
     max_body_bytes: Annotated[int, Field(alias="RASID_MAX_BODY_BYTES", ge=1024)] = 20 * MIB
 
     # Queue: producers pause above the high-water mark until the low-water mark.

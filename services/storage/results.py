@@ -94,7 +94,14 @@ def save(
             if isinstance(item.result, Rejection):
                 decisions[item.page_id] = Decision(page_id=item.page_id, status="rejected")
             elif isinstance(item.result, DeadLetter):
-                decisions[item.page_id] = Decision(page_id=item.page_id, status="dead_letter")
+                said = f"{item.result.reason}: {item.result.detail}"
+                was = before.get(item.page_id)
+                decisions[item.page_id] = Decision(
+                    page_id=item.page_id,
+                    status="dead_letter",
+                    detail=said,
+                    before=was.outcome if was else None,
+                )
         differences = {str(row["page_id"]): row.get("differences") for row in rows}
         pages = {
             item.page_id: _raw_page_row(item, decisions[item.page_id], extractor_version)

@@ -146,7 +146,7 @@ def read_again(
     feeding = threading.Thread(
         target=replay.feed,
         args=(Queue(settings), opened, begun.id, sources),
-        kwargs={"processes": 1},
+        kwargs={"pace": replay.Pace()},
     )
     feeding.start()
     end = datetime.now(UTC) + timedelta(seconds=60)
