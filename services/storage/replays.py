@@ -320,11 +320,13 @@ def end(connection: Connection, replay_id: int) -> dict[str, Any]:
         TransientError: Postgres is away.
     """
     with transient_errors(), connection.transaction():
-        summary = json.loads(json.dumps(compare(connection, replay_id), default=str))
-        values = {"replay_id": replay_id, "summary": Jsonb(summary)}
+        found = compare(connection, replay_id)
+        # What articles say is kept in one place, from where it goes with them.
+        shown = {name: found.pop(name) for name in ("examples", "pages")}
+        values = {"replay_id": replay_id, "summary": Jsonb(found)}
         if connection.execute(SQL.end, values).rowcount:
             connection.execute(SQL.forget_same, values)
-    return listing(connection, replay_id=replay_id)[0].summary or summary
+    return {**(listing(connection, replay_id=replay_id)[0].summary or found), **shown}
 
 
 def stop(connection: Connection, replay_id: int) -> None:
