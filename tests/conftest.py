@@ -13,6 +13,7 @@ from psycopg import sql
 from services.local import Stack, start
 from services.shared import settings as settings_module
 from services.shared.settings import Settings
+from tests.roles import let_in
 
 TEMPLATE = "rasid_template"
 
@@ -40,6 +41,7 @@ def template(stack: Stack) -> str:
 
     admin(stack, "create database {}", TEMPLATE)
     migrate(url_of(stack, TEMPLATE))
+    let_in(url_of(stack, TEMPLATE))
     return TEMPLATE
 
 

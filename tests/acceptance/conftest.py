@@ -19,6 +19,7 @@ from services.shared.errors import RasidError
 from services.shared.settings import Settings
 from services.storage import connect
 from services.storage.migrate import migrate
+from tests.roles import as_command, let_in
 
 T = TypeVar("T")
 HERE = Path(__file__).parent
@@ -42,11 +43,13 @@ class Product:
         self.queue = Queue(settings)
 
     def spawn(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> int:
-        """Run a program, which is started again whenever it ends."""
+        """Run a program with its own rights; it is started again whenever it ends."""
+        own = as_command(self.stack.database_url, argv[-1] if argv[0] == "-m" else "worker")
+        env = {"PYTHONPATH": str(ROOT), **environment(self.settings), **QUICK, **(env or {})}
         return self.stack.spawn(
             name,
             [sys.executable, "-P", *argv],
-            env={"PYTHONPATH": str(ROOT), **environment(self.settings), **QUICK, **(env or {})},
+            env={**env, "DATABASE_URL": own},
             restart=True,
         )
 
@@ -98,6 +101,7 @@ def product() -> Iterator[Product]:
     """Servers that keep what they promise to keep, migrated and empty, for this test alone."""
     with start(None, durable=True) as stack:
         migrate(stack.database_url)
+        let_in(stack.database_url)
         settings = settings_module.load(
             database_url=stack.database_url,
             redis_url=stack.redis_url,

@@ -12,6 +12,7 @@ import pytest
 from services.cli.session import environment
 from tests.acceptance.conftest import Product
 from tests.factories import page
+from tests.roles import as_command
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = sorted((ROOT / "seeds").glob("*.txt"))
@@ -26,7 +27,9 @@ SENTENCES = "".join(
 def rasid(
     *arguments: str, env: dict[str, str], stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the command with no environment but this."""
+    """Run the command with no environment but this, and with no rights but its own."""
+    if arguments and env.get("DATABASE_URL", "").startswith("postgresql://rasid@/"):
+        env = {**env, "DATABASE_URL": as_command(env["DATABASE_URL"], arguments[0])}
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-P", "-m", "services.cli", *arguments],

@@ -1,4 +1,7 @@
-"""Settings and sources go in; a crawl in a process of its own comes out, as Twisted wants it."""
+"""Settings and sources go in; a crawl in a process of its own comes out, as Twisted wants it.
+
+It logs in as the crawler, who may do less than the tests.
+"""
 
 import multiprocessing
 import os
@@ -16,6 +19,7 @@ from crawler.summary import Summary
 from services.demo.site import Site
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Rules, Source
+from tests.roles import as_role
 
 # Each crawl is forked off a server that has imported what it needs: an import costs a second.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -46,9 +50,17 @@ def demo_source(site: Site, *, delay_s: float = 0.05) -> Source:
     )
 
 
-def _run(results: Connection, work: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+def _run(
+    results: Connection,
+    work: Callable[..., object],
+    settings: Settings,
+    *args: Any,
+    **kwargs: Any,
+) -> None:
+    url = as_role(settings.database_url or "", "crawler")
+    settings = settings.model_copy(update={"database_url": url})
     try:
-        results.send(work(*args, **kwargs, progress=print))
+        results.send(work(settings, *args, **kwargs, progress=print))
     except Exception as error:
         results.send(error)
         raise
