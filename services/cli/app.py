@@ -13,6 +13,7 @@ from rich.console import Console
 
 from services.shared import settings as settings_module
 from services.shared.errors import RasidError
+from services.shared.secrets import hidden
 from services.shared.settings import Settings
 
 #: The module that defines each command.
@@ -126,7 +127,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except RasidError as error:
-        print(f"rasid: {error}", file=sys.stderr)
+        print(f"rasid: {hidden(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except (BrokenPipeError, SystemExit) as end:
         # Whoever read the output has closed it (`rasid articles | head`): that is no error,

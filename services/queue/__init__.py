@@ -108,11 +108,8 @@ class Queue:
             RasidError: an address is none.
         """
         self._settings = settings
-        wait_s = settings.redis_timeout_s
-        self._bodies = open_client(
-            settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL", timeout_s=wait_s
-        )
-        self._broker = open_client(settings.redis_url or "", "REDIS_URL", timeout_s=wait_s)
+        self._bodies = open_client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL", settings)
+        self._broker = open_client(settings.redis_url or "", "REDIS_URL", settings)
         self._celery = celery or make_celery(settings)
         self._scanned = 0
         self.brake = Brake(settings, self._bodies)

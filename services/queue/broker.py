@@ -1,7 +1,9 @@
 """How Redis is reached: addresses, clients, the Celery application; which errors are transient."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -32,12 +34,26 @@ def celery_url(url: str) -> str:
     return f"redis+socket://{parts.path}?virtual_host={database}"
 
 
+def tls(settings: Settings) -> dict[str, Any]:
+    """Return how a server of `rediss://` proves who it is: by a certificate for its name."""
+    return {
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": str(settings.redis_ca_file) if settings.redis_ca_file else None,
+        "ssl_certfile": str(settings.redis_cert_file) if settings.redis_cert_file else None,
+        "ssl_keyfile": str(settings.redis_key_file) if settings.redis_key_file else None,
+    }
+
+
 def make_celery(settings: Settings) -> Celery:
     """Return the Celery application with what producers and workers must agree on.
 
     Every option answers a failure that was provoked; docs/decisions.md has them.
     """
     app = Celery("rasid", broker=celery_url(settings.redis_url or ""), set_as_current=False)
+    if (settings.redis_url or "").startswith("rediss://"):
+        # Of itself Celery would take any certificate.
+        app.conf.broker_use_ssl = tls(settings)
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -81,7 +97,7 @@ def transient_errors() -> Iterator[None]:
         raise TransientError(f"Redis: {str(error) or type(error).__name__}") from error
 
 
-def open_client(url: str, name: str, *, timeout_s: float) -> redis.Redis:
+def open_client(url: str, name: str, settings: Settings) -> redis.Redis:
     """Return a client of the Redis at `url`; nothing is opened yet. `name` is the setting's.
 
     It tries once: what was sent and not answered may have been done, and attempts count twice then.
@@ -92,10 +108,11 @@ def open_client(url: str, name: str, *, timeout_s: float) -> redis.Redis:
     try:
         return redis.Redis.from_url(
             redis_url(url),
-            socket_timeout=timeout_s,
-            socket_connect_timeout=min(timeout_s, 5),
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=min(settings.redis_timeout_s, 5),
             health_check_interval=10,
             retry=Retry(NoBackoff(), 0),
+            **(tls(settings) if url.startswith("rediss://") else {}),
         )
     except ValueError:
         # Without the cause: it may quote the password.

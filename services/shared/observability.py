@@ -56,6 +56,13 @@ def configure_logging(settings: Settings, **bound: object) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**bound)
+    known = secrets.passwords(
+        (settings.database_url, settings.redis_url, settings.redis_bodies_url)
+    )
+
+    def without_passwords(_logger: object, _method: str, line: object) -> str:
+        return secrets.without(str(line), known)
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -65,6 +72,7 @@ def configure_logging(settings: Settings, **bound: object) -> None:
                 structlog.processors.format_exc_info,
                 _without_secrets,
                 render,
+                without_passwords,
             ],
         )
     )

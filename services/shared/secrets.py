@@ -1,6 +1,8 @@
 """A text for a log goes in; it comes out without the secrets that addresses carry."""
 
 import re
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
 
 HIDDEN = "***"
 _USER = re.compile(r"(?<=://)[^\s/?#@\"'<>]*:[^\s/?#\"'<>]*@")
@@ -9,6 +11,28 @@ _PARAMETER = re.compile(
     r"[\w.-]{0,64}|key|sig|pass|pwd|sid|code)=)[^\s&#;\"'<>]+"
 )
 _HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization|cookie|set-cookie)(['\"]?\s*[:=]\s*)[^\n]+")
+#: Shorter passwords would hide half of what is said; they are hidden in addresses alone.
+SHORTEST = 6
+
+
+def passwords(urls: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the passwords that stand in addresses, as written there and as meant."""
+    found = set()
+    for url in urls:
+        try:
+            word = urlsplit(url or "").password or ""
+        except ValueError:
+            # No address: what stands before its last @ may be anything.
+            word = (url or "").rpartition("@")[0].rpartition("://")[2]
+        found |= {word, unquote(word)}
+    return tuple(sorted((word for word in found if len(word) >= SHORTEST), key=len, reverse=True))
+
+
+def without(text: str, known: Iterable[str]) -> str:
+    """Return the text without these words, wherever they stand."""
+    for word in known:
+        text = text.replace(word, HIDDEN)
+    return text
 
 
 def hidden(text: str) -> str:

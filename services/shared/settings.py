@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     redis_url: Annotated[str | None, Field(alias="REDIS_URL")] = None
     #: Redis for page bodies; by default the next database of REDIS_URL's server.
     redis_bodies_url: Annotated[str | None, Field(alias="REDIS_BODIES_URL")] = None
+    #: For addresses that begin with rediss://. Who vouches for the servers (else the system says),
+    #: and what a server may ask for of us: files in PEM form.
+    redis_ca_file: Annotated[Path | None, Field(alias="RASID_REDIS_CA_FILE")] = None
+    redis_cert_file: Annotated[Path | None, Field(alias="RASID_REDIS_CERT_FILE")] = None
+    redis_key_file: Annotated[Path | None, Field(alias="RASID_REDIS_KEY_FILE")] = None
     state_dir: Annotated[Path, Field(alias="RASID_STATE")] = Path(".rasid")
     sources_file: Annotated[Path, Field(alias="RASID_SOURCES")] = Path("sources.yaml")
     #: Touched while the process does its work: what a container's health check looks at.

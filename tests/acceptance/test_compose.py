@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.compose_project import (
     IMAGE,
     NAME,
+    OPERATOR,
     ROOT,
     Project,
     docker,
@@ -86,9 +87,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     try:
         docker("image", "rm", IMAGE, check=False)  # left by a run that was killed
         project.up()
+        project.keep_operator()
         yield project
     finally:
         print(project.compose("logs", "--tail", "20", check=False))
+        docker("rm", "-f", OPERATOR, check=False)
         project.compose("--profile", "*", "down", "-v", "--remove-orphans", "-t", "5", check=False)
         docker("image", "rm", IMAGE, check=False)
 
@@ -100,7 +103,7 @@ def test_everything_starts_healthy_from_nothing(project: Project) -> None:
     for name in (*STORES, *PROCESSES):
         assert containers[f"{name}-1"]["State"]["Health"]["Status"] == "healthy", name
         assert containers[f"{name}-1"]["RestartCount"] == 0, name
-    for name in ("secrets", "migrate"):
+    for name in ("secrets", "roles", "migrate"):
         assert containers[f"{name}-1"]["State"]["ExitCode"] == 0, name
 
 
@@ -157,15 +160,86 @@ def test_only_the_crawler_has_a_way_out(project: Project) -> None:
         assert bool(default) == (service == "crawler"), service
 
 
-def test_passwords_are_in_files_alone(project: Project) -> None:
-    """What the engine tells of containers and image holds none of the passwords."""
-    read = "cat /run/secrets/*_password"
-    passwords = project.compose("exec", "-T", "worker", "sh", "-c", read).split()
-    known = json.dumps(project.containers()) + docker("image", "inspect", IMAGE)
+def passwords(project: Project) -> dict[str, str]:
+    """Return all passwords by their files, as the service that makes them sees them."""
+    read = "cd /run/secrets; for f in */*_password; do echo $f $(cat $f); done"
+    found = project.compose("run", "--rm", "-T", "--entrypoint", "sh", "secrets", "-c", read)
+    return dict(line.split() for line in found.splitlines())
 
-    assert len(set(passwords)) == 4
-    assert all(len(password) >= 32 for password in passwords)
-    assert not [password for password in passwords if password in known]
+
+def test_passwords_are_in_files_alone(project: Project) -> None:
+    """Engine, image, titles of processes and logs hold none of the passwords."""
+    secrets = passwords(project)
+    known = json.dumps(project.containers()) + docker("image", "inspect", IMAGE)
+    known += project.compose("logs")
+    for service in (*STORES, *PROCESSES):
+        titles = "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+        known += project.compose("exec", "-T", service, "sh", "-c", titles)
+
+    assert len(set(secrets.values())) == len(secrets) == 16
+    assert all(len(password) >= 32 for password in secrets.values())
+    assert "redis-server" in known
+    assert [name for name, password in secrets.items() if password in known] == []
+
+
+def test_a_container_sees_its_own_passwords(project: Project) -> None:
+    """Whoever takes over a container has learned no password of another process."""
+    secrets = passwords(project)
+    for service in (*PROCESSES, "redis-broker", "redis-bodies"):
+        read = "find /run/secrets -type f -exec cat {} +"
+        seen = project.compose("exec", "-T", service, "sh", "-c", read)
+
+        found = {name.partition("/")[0] for name, word in secrets.items() if word in seen}
+        # A Redis knows who may log in; what it holds is theirs anyway.
+        others = {"crawler", "importer", "worker", "reconciler", "operator", "dashboard"}
+        assert found - (others if service.startswith("redis") else set()) == {service}
+
+
+#: What a program in the crawler's container tries, with all that it finds there.
+INTRUDER = """
+import pathlib, psycopg, redis
+read = lambda name: pathlib.Path("/run/secrets", name).read_text().strip()
+bodies, broker = (redis.Redis.from_url(read(f)) for f in ("redis_bodies_url", "redis_url"))
+database = psycopg.connect(read("database_url"), autocommit=True)
+bodies.set("rasid:body:mine", "x")
+assert database.execute("select count(*) from rasid.links").fetchone()
+tries = {
+    "read a body": lambda: bodies.get("rasid:body:mine"),
+    "remove a body": lambda: bodies.delete("rasid:body:mine"),
+    "remove what waits": lambda: bodies.zrem("rasid:pending:live", "mine"),
+    "see all keys": lambda: bodies.keys("*"),
+    "empty a store": lambda: broker.flushall(),
+    "take a task": lambda: broker.brpop(["rasid-live"], 1),
+    "add a user": lambda: broker.acl_setuser("mine", enabled=True),
+    "set a setting": lambda: bodies.config_set("maxmemory", 0),
+    "read a text": lambda: database.execute("select text from rasid.articles"),
+    "write an article": lambda: database.execute("update rasid.articles set text = ''"),
+    "make a table": lambda: database.execute("create table public.mine ()"),
+}
+for name, attempt in tries.items():
+    try:
+        attempt()
+        print("could", name)
+    except (psycopg.errors.InsufficientPrivilege, redis.exceptions.NoPermissionError):
+        print("refused", name)
+"""
+
+
+def test_a_stolen_crawler_reads_and_removes_nothing(project: Project) -> None:
+    """With the crawler's own passwords pages can be added, but none read, changed or removed."""
+    told = project.compose("exec", "-T", "crawler", "python", "-c", INTRUDER).splitlines()
+    docker("exec", OPERATOR, "python", "-c", FORGET)
+
+    assert len(told) == 11
+    assert [line for line in told if not line.startswith("refused")] == []
+
+
+#: What the intruder left.
+FORGET = """
+import pathlib, redis
+url = pathlib.Path("/run/secrets/redis_bodies_url").read_text().strip()
+redis.Redis.from_url(url).delete("rasid:body:mine")
+"""
 
 
 def test_stores_refuse_whoever_has_no_password(project: Project) -> None:
@@ -174,6 +248,9 @@ def test_stores_refuse_whoever_has_no_password(project: Project) -> None:
         assert "NOAUTH" in project.compose("exec", "-T", service, "redis-cli", "dbsize")
     over_tcp = ("psql", "-w", "-h", "postgres", "-U", "rasid", "-c", "select 1")
     assert "1 row" not in project.compose("exec", "-T", "postgres", *over_tcp, check=False)
+    assert "1 row" in project.compose(
+        "exec", "-T", "postgres", "psql", "-U", "postgres", *over_tcp[-2:]
+    )
 
 
 def test_the_image_is_small(project: Project) -> None:  # noqa: ARG001 - it is built there
@@ -189,7 +266,7 @@ def test_passwords_can_be_changed(project: Project) -> None:
     project.compose("run", "--rm", "-T", "secrets", "--new")
     project.compose(
         *("exec", "-T", "postgres", "psql", "-U", "postgres", "-qf"),
-        "/usr/share/rasid/set-password.sql",
+        "/usr/share/rasid/roles.sql",
     )
     project.up("--force-recreate")
 
@@ -211,7 +288,7 @@ def test_killing_anything_loses_nothing(project: Project, tmp_path: Path) -> Non
     left = [project.waiting()]
     for strike in STRIKES:
         strike(project)
-        left.append(project.waiting())
+    left.append(project.waiting())
     until(lambda: project.waiting() == 0, "the queue is empty", within_s=300)
 
     # Struck in the middle, or this would prove nothing.

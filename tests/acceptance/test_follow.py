@@ -26,6 +26,7 @@ from services.storage.migrate import migrate
 from tests.acceptance.conftest import Product, retry
 from tests.acceptance.test_commands import lines, rasid
 from tests.factories import stored
+from tests.roles import let_in
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = 3000
@@ -46,6 +47,7 @@ def stack() -> Iterator[Stack]:
     """Servers for this test alone, because it kills them."""
     with start(None, durable=True) as running:
         migrate(running.database_url)
+        let_in(running.database_url)
         yield running
 
 

@@ -44,7 +44,7 @@ COMMAND = re.compile(
     r"^(?:[A-Z_]+=\S* )*"
     r"(?:(?:\./)?rasid"
     r"|docker compose exec(?: -\S+)* \w+ rasid"
-    r"|docker compose run(?: --?[\w-]+(?: \S+:\S+)?)* (?:crawler|importer|worker))"
+    r"|docker compose run(?: --?[\w-]+(?: \S+:\S+)?)* (?:crawler|importer|rasid|worker))"
     r" (?P<rest>.*)$"
 )
 CODE = re.compile(r"\]\(\.\./(?P<path>[\w/.]+\.py)\)\s+`(?P<name>[\w.]+)`")

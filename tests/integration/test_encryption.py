@@ -1,0 +1,268 @@
+"""Redis and Postgres over TLS, each process with its own Redis login; and what is not JSON.
+
+The embedded servers speak no TLS: a proxy speaks it before them, so that what is tested is who the
+clients trust.
+"""
+
+import base64
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from redis.exceptions import NoPermissionError
+
+from services.local import Stack
+from services.queue import Queue
+from services.queue.broker import CELERY_QUEUES
+from services.shared import settings as settings_module
+from services.shared.errors import TransientError
+from services.shared.settings import Settings
+from services.storage import connect
+from tests.factories import page
+from tests.proxy import Authority, before
+from tests.roles import as_role
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = "<html><body><article><h1>Title</h1>{}</article></body></html>".format(
+    "".join(
+        f"<p>The council met for the {n}th time, and it was a long day again.</p>" for n in range(9)
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom our clients trust."""
+    return Authority(tmp_path_factory.mktemp("tls"), "ours")
+
+
+@pytest.fixture
+def logins(empty_redis: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The Redis logins that deploy/make-secrets makes, on both servers: password by process."""
+    script = ["sh", str(ROOT / "deploy/make-secrets")]
+    subprocess.run(script, env={**os.environ, "RASID_SECRETS": str(tmp_path)}, check=True)
+    made: dict[str, str] = {}
+    stores = (("broker", empty_redis.broker_socket), ("bodies", empty_redis.bodies_socket))
+    for name, socket in stores:
+        lines = (tmp_path / f"redis-{name}" / "redis.conf").read_text("utf-8").splitlines()
+        with redis.Redis(unix_socket_path=str(socket)) as client:
+            for _, user, *rules in (line.split() for line in lines):
+                if user != "default":  # by whom the other tests come in
+                    client.execute_command("ACL", "SETUSER", user, "reset", *rules)
+                    made[user] = rules[1].removeprefix(">")
+    made = {user: _password(tmp_path, user) for user in made if user != "health"}
+    yield made
+    for _, socket in stores:
+        with redis.Redis(unix_socket_path=str(socket)) as client:
+            client.acl_deluser("health", *made)
+
+
+def _password(folder: Path, user: str) -> str:
+    return (folder / user / "redis_password").read_text("utf-8").strip()
+
+
+Login = Callable[[str], Settings]
+
+
+@pytest.fixture
+def over_tls(
+    empty_redis: Stack, database_url: str, logins: Mapping[str, str], authority: Authority
+) -> Iterator[Login]:
+    """Settings of a process: its own login on each store, both Redis over TLS."""
+    files = authority.vouch("localhost")
+    with (
+        before(empty_redis.broker_socket, files) as broker,
+        before(empty_redis.bodies_socket, files) as bodies,
+    ):
+
+        def login(process: str) -> Settings:
+            user = f"rediss://{process}:{logins[process]}@localhost"
+            return settings_module.load(
+                database_url=as_role(database_url, process),
+                redis_url=f"{user}:{broker}/0",
+                redis_bodies_url=f"{user}:{bodies}/0",
+                redis_ca_file=authority.file,
+            )
+
+        yield login
+
+
+@contextmanager
+def running(settings: Settings, command: str, log: Path) -> Iterator[None]:
+    """Run a process of Rasid beside the block, all it says in a file."""
+    env = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": str(settings.database_url),
+        "REDIS_URL": str(settings.redis_url),
+        "REDIS_BODIES_URL": str(settings.redis_bodies_url),
+        "RASID_REDIS_CA_FILE": str(settings.redis_ca_file),
+        "RASID_CONCURRENCY": "1",
+        "RASID_REQUEUE_AFTER_S": "1",
+        "RASID_RECONCILE_EVERY_S": "0.5",
+    }
+    argv = [sys.executable, "-P", "-m", "services.cli", command]
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, env=env, stdout=output, stderr=output)
+        try:
+            yield
+            assert process.poll() is None, "it has ended by itself"
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Hostile:
+    """Who unpickles it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:  # noqa: D105 - pickle's own
+        return (Path.touch, (self.path,))
+
+
+def message(content_type: str, body: bytes) -> str:
+    """A message as Celery's transport lays it on the queue."""
+    return json.dumps(
+        {
+            "body": base64.b64encode(body).decode(),
+            "content-encoding": "binary",
+            "content-type": content_type,
+            "headers": {"id": "1", "task": "rasid.process"},
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_info": {"exchange": "", "routing_key": CELERY_QUEUES["live"]},
+                "delivery_tag": "1",
+            },
+        }
+    )
+
+
+def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_path: Path) -> None:
+    """Pages reach Postgres over TLS, with rights for each process' own work and for no other.
+
+    Meanwhile somebody puts pickles on the queue: none is unpickled, each is counted.
+    """
+    producer = Queue(over_tls("crawler"))
+    trap = tmp_path / "unpickled"
+    hostile = pickle.dumps(Hostile(trap))
+    kinds = ("application/x-python-serialize", "pickle", "application/x-yaml", "application/data")
+    refuse = [
+        *(message(kind, hostile) for kind in kinds),
+        *(message("application/json", body) for body in (hostile, b"", b"5", b"{}", b"[[], {}]")),
+    ]
+    with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as anybody:
+        anybody.lpush(CELERY_QUEUES["live"], *refuse)
+    log = tmp_path / "worker.log"
+    pages = [page(HTML, requested_url=f"https://example.org/{n}") for n in range(5)]
+    with (
+        running(over_tls("worker"), "worker", log),
+        running(over_tls("reconciler"), "reconcile", tmp_path / "reconciler.log"),
+    ):
+        assert producer.publish(pages[:3], "live") == 3
+        assert not producer.fullness().full
+        assert Queue(over_tls("importer")).publish(pages[3:], "bulk") == 2
+        # The hint is lost: the reconciler sends it again.
+        with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as anybody:
+            anybody.ltrim(CELERY_QUEUES["bulk"], 1, 0)
+        end = time.monotonic() + 60
+        while producer.depth().total:
+            assert time.monotonic() < end, log.read_text("utf-8")[-3000:]
+            time.sleep(0.1)
+    with connect(str(over_tls("dashboard").database_url)) as connection:
+        rows = connection.execute(b"select count(*) from rasid.raw_pages").fetchone()
+    said = log.read_text("utf-8")
+
+    assert rows == (5,)
+    assert not trap.exists()
+    refused = [line for line in said.splitlines() if "message refused" in line]
+    assert len(refused) == len(refuse)
+    assert json.loads(refused[-1])["refused"] == len(refuse)
+    assert Queue(over_tls("operator")).depth().total == 0
+    bodies = redis.Redis.from_url(
+        str(over_tls("crawler").redis_bodies_url),
+        ssl_ca_certs=str(over_tls("crawler").redis_ca_file),
+    )
+    bodies.set("rasid:body:mine", "x")
+    for attempt in (
+        lambda: bodies.get("rasid:body:mine"),
+        lambda: bodies.unlink("rasid:body:mine"),
+        lambda: bodies.zrem("rasid:pending:live", "x"),
+        bodies.flushall,
+        bodies.keys,
+    ):
+        with pytest.raises(NoPermissionError):
+            attempt()
+    bodies.close()
+
+
+def test_only_who_is_vouched_for_is_trusted(
+    over_tls: Login, empty_redis: Stack, authority: Authority, tmp_path: Path
+) -> None:
+    """A server with another authority's certificate, or for another name, gets no password."""
+    trusted = over_tls("crawler")
+    stranger = Authority(tmp_path, "stranger").file
+    elsewhere = {
+        name: str(getattr(trusted, name)).replace("@localhost:", "@127.0.0.1:")
+        for name in ("redis_url", "redis_bodies_url")
+    }
+    Queue(trusted).ping()
+    for wrong in ({"redis_ca_file": stranger}, {"redis_ca_file": None}, elsewhere):
+        queue = Queue(trusted.model_copy(update=wrong))
+        with pytest.raises(TransientError, match="certificate"):
+            queue.ping()
+        with pytest.raises(TransientError, match="certificate"):
+            queue.send(["1"], "live")  # Celery's own connection
+
+    certificate, key = authority.vouch("crawler")
+    files = authority.vouch("localhost")
+    with ExitStack() as stack:
+        ports = [
+            stack.enter_context(before(socket, files, clients=authority.file))
+            for socket in (empty_redis.broker_socket, empty_redis.bodies_socket)
+        ]
+        urls = {
+            name: f"rediss://localhost:{port}/0"
+            for name, port in zip(("redis_url", "redis_bodies_url"), ports, strict=True)
+        }
+        ours = {"redis_cert_file": certificate, "redis_key_file": key}
+        Queue(trusted.model_copy(update=urls | ours)).ping()
+        Queue(trusted.model_copy(update=urls | ours)).send(["1"], "live")
+        with pytest.raises(TransientError):
+            Queue(trusted.model_copy(update=urls)).ping()
+
+
+def test_postgres_over_tls(
+    stack: Stack, database_url: str, authority: Authority, tmp_path: Path
+) -> None:
+    """With sslmode=verify-full Postgres is asked for a certificate for its name as well."""
+    socket = Path(psycopg.conninfo.conninfo_to_dict(stack.database_url)["host"]) / ".s.PGSQL.5432"  # type: ignore[arg-type]
+    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    with before(socket, authority.vouch("localhost"), postgres=True) as port:
+
+        def url(host: str, authority: Path) -> str:
+            verify = f"sslmode=verify-full&sslrootcert={authority}"
+            return f"postgresql://rasid_worker@{host}:{port}/{name}?{verify}"
+
+        with connect(url("localhost", authority.file)) as connection:
+            assert connection.execute(b"select current_user").fetchone() == ("rasid_worker",)
+        for wrong in (
+            url("localhost", Authority(tmp_path, "stranger").file),
+            url("127.0.0.1", authority.file),
+        ):
+            with pytest.raises(TransientError, match="certificate"):
+                connect(wrong)
