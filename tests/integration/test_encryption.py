@@ -167,27 +167,31 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
     ]
     with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as anybody:
         anybody.lpush(CELERY_QUEUES["live"], *refuse)
-    log = tmp_path / "worker.log"
+    with redis.Redis(unix_socket_path=str(empty_redis.bodies_socket)) as anybody:
+        anybody.set("rasid:body:forgotten", "of which no id waits")
+    log, reconciler = tmp_path / "worker.log", tmp_path / "reconciler.log"
     pages = [page(HTML, requested_url=f"https://example.org/{n}") for n in range(5)]
     with (
         running(over_tls("worker"), "worker", log),
-        running(over_tls("reconciler"), "reconcile", tmp_path / "reconciler.log"),
+        running(over_tls("reconciler"), "reconcile", reconciler),
+        redis.Redis(unix_socket_path=str(empty_redis.bodies_socket)) as anybody,
     ):
         assert producer.publish(pages[:3], "live") == 3
         assert not producer.fullness().full
         assert Queue(over_tls("importer")).publish(pages[3:], "bulk") == 2
         # The hint is lost: the reconciler sends it again.
-        with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as anybody:
-            anybody.ltrim(CELERY_QUEUES["bulk"], 1, 0)
+        with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as broker:
+            broker.ltrim(CELERY_QUEUES["bulk"], 1, 0)
         end = time.monotonic() + 60
-        while producer.depth().total:
+        while producer.depth().total or anybody.exists("rasid:body:forgotten"):
             assert time.monotonic() < end, log.read_text("utf-8")[-3000:]
             time.sleep(0.1)
     with connect(str(over_tls("dashboard").database_url)) as connection:
         rows = connection.execute(b"select count(*) from rasid.raw_pages").fetchone()
     said = log.read_text("utf-8")
+    assert "cannot reconcile" not in reconciler.read_text("utf-8")
 
-    assert rows == (5,)
+    assert rows == (6,)
     assert not trap.exists()
     refused = [line for line in said.splitlines() if "message refused" in line]
     assert len(refused) == len(refuse)
