@@ -188,7 +188,11 @@ def test_nothing_to_export(connection: Connection, tmp_path: Path, name: str) ->
     export(connection, f"{tmp_path}/{name}")
     path = tmp_path / name
     found = content(path)
-    unpack = {".gz": gzip.decompress, ".zst": compression.decompress}.get(path.suffix, bytes)
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        ".gz": gzip.decompress,
+        ".zst": compression.decompress,
+    }
+    unpack = ways.get(path.suffix, bytes)
 
     assert (unpack(found) if isinstance(found, bytes) else bytes(len(found))) == b""
     if isinstance(found, list):
