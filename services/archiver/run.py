@@ -71,14 +71,20 @@ def run(connection: Connection, order: Order, report: Report) -> Iterator[Done]:
         TransientError: Postgres is away.
         OSError: a file cannot be written or read; the same.
     """
-    place = open_place(order.address)
+    place = open_place(full(order.address))  # where it is looked for later
     order.work.mkdir(parents=True, exist_ok=True)
     for day in archives.days(connection, order.before):
         writer = _Writer(connection, order, place, Done(day), report)
         yield writer.archive(_goes_on(connection, day.captured_on, anew=order.anew))
-    for left in order.work.iterdir():
-        left.unlink()
-    order.work.rmdir()
+    clear(order.work)
+
+
+def clear(work: Path) -> None:
+    """Remove what runs, also killed ones, have left in the folder where files are made."""
+    if work.is_dir():
+        for left in work.iterdir():
+            left.unlink()
+        work.rmdir()
 
 
 def _goes_on(connection: Connection, day: date, *, anew: bool) -> bytes:

@@ -55,6 +55,8 @@ def drop(
             with transient_errors(), connection.transaction():
                 connection.execute(SQL.wait_briefly)
                 if first:
+                    # A page that came at midnight may be stored only now.
+                    connection.execute(SQL.hold)
                     first(connection, day)
                 ((dropped,),) = connection.execute(SQL.drop, {"day": day}).fetchall()
             return int(str(dropped))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from services.archiver import index, places, reader, records, run
 from services.archiver.run import Order
 from services.importer import files as importer_files
 from services.importer.read import read
+from services.shared import compression
 from services.shared.contracts import DeadLetter, RawPage, Rejection
 from services.shared.errors import RasidError
 from services.storage import Connection, archives, captures, connect, dead_letters, replays, results
@@ -202,6 +204,48 @@ def test_nothing_is_dropped_unless_it_is_there(connection: Connection, tmp_path:
     with pytest.raises(RasidError, match="is broken"):
         archive(connection, tmp_path)
     assert captures.days(connection, TODAY) == [DAY]
+
+
+def test_what_is_stored_late_is_waited_for(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
+    """A page of that day whose saver commits while the day is about to go is not lost."""
+    save(connection, web("https://a.example/1", "one"))
+    move(connection, DAY)
+    late = web("https://a.example/late", "late")
+    add = b"insert into rasid.captures (captured_on, sha256, body) values (%s, %s, %s)"
+    values = [DAY, late.capture_sha256, compression.compress(late.body)]
+    waits = b"select from pg_stat_activity where wait_event_type = 'Lock' and pid = %s"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        connect(database_url) as saver,
+        connect(database_url) as other,
+    ):
+        with saver.transaction():
+            saver.execute(add, values)
+            archiving = pool.submit(archive, other, tmp_path)
+            while not connection.execute(waits, [other.info.backend_pid]).fetchall():
+                assert not archiving.done()
+        with pytest.raises(RasidError, match="1 bodies and 0 pages are in no file"):
+            archiving.result(timeout=20)
+    assert captures.body(connection, late.capture_sha256) == late.body
+    (done,) = archive(connection, tmp_path, anew=True)
+    assert done.dropped
+    assert reader.body(connection, late.capture_sha256) == late.body
+
+
+def test_a_folder_below_home(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are written to where they are read from, also where no shell has read the address."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    raw = web("https://a.example/1", "one")
+    save(connection, raw)
+    move(connection, DAY)
+    archive(connection, "~/archive")
+    assert (tmp_path / "home" / "archive").is_dir()
+    assert reader.body(connection, raw.capture_sha256) == raw.body
 
 
 def test_files_that_vanished_are_written_anew(connection: Connection, tmp_path: Path) -> None:

@@ -60,6 +60,15 @@ begin
 end
 $$;
 
+-- Have all who store pages wait until the end of this transaction, those who do so already be waited
+-- for: what is counted then is all there is.
+create function rasid.hold_captures() returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(7216381540411);
+    lock table only rasid.captures in access exclusive mode;
+end
+$$;
+
 -- Drop a day before today; return how many bodies went. What a dead letter needs stays, as if it had
 -- come today.
 create function rasid.drop_captures(p_day date) returns bigint language plpgsql as $$

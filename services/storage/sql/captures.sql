@@ -16,6 +16,9 @@ from (
 where captured_on < least(%(before)s, (now() at time zone 'UTC')::date)
 order by 1;
 
+-- name: hold
+select rasid.hold_captures();
+
 -- name: drop
 select rasid.drop_captures(%(day)s);
 
