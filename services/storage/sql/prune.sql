@@ -30,10 +30,15 @@ select
     );
 
 -- name: pages_due
--- What became of pages that left no trace in an article. Who made an article or a version stays.
+-- What became of pages that left no trace in an article. Who made an article or a version stays, and
+-- the page it was last seen on: only from that it can be read again.
 select
     count(*) filter (
         where processed_at < %(before)s and outcome in ('rejected', 'unchanged', 'outdated', 'worse')
+            and not exists (
+                select from rasid.articles as a
+                where a.id = raw_pages.article_id and a.observed_page_id = raw_pages.id
+            )
     ), count(*), pg_total_relation_size('rasid.raw_pages')
 from rasid.raw_pages;
 
@@ -43,6 +48,10 @@ delete from rasid.raw_pages where ctid = any(array(
     where ctid >= format('(%%s,0)', %(first)s::bigint)::tid
         and ctid < format('(%%s,0)', %(last)s::bigint)::tid
         and processed_at < %(before)s and outcome in ('rejected', 'unchanged', 'outdated', 'worse')
+        and not exists (
+            select from rasid.articles as a
+            where a.id = raw_pages.article_id and a.observed_page_id = raw_pages.id
+        )
     for update skip locked
 ));
 
