@@ -8,7 +8,9 @@ from services.cli.app import Json, app, output, print_json, progress_console, se
 from services.cli.session import servers
 from services.cli.tables import isolated
 from services.shared.errors import RasidError
-from services.storage import archives, changes, connect, purges
+from services.shared.settings import Settings
+from services.storage import Connection, archives, changes, connect, prune, purges
+from services.storage.purges import Plan
 
 
 @app.command("purge")
@@ -59,24 +61,38 @@ def purge(
         if missing:
             raise RasidError(f"there is no article {missing[0]}: give its address")
         if yes:
-            from services.archiver.purge import rewrite  # here, as only this needs them
-            from services.queue import Queue
-
-            # First of all, so that nothing comes in that the plan does not know.
-            purges.forbid(connection, planned.keys, reason)
-            planned = purges.plan(connection, planned.article_ids, addresses, copies=copies)
-            purges.forbid(connection, planned.keys, reason)
-            console = progress_console()
-            rewrite(
-                connection, planned.pages, session.settings.state_dir / "archive", console.print
-            )
-            if planned.pages:
-                Queue(session.settings).done(planned.page_ids)
-            purges.purge(connection, planned, reason)
-            changes.publish(connection)
+            # Beside it, an archive could write a body that it has read before.
+            with prune.alone(connection):
+                planned = _remove(connection, session.settings, planned, addresses, reason, copies)
         bodies = [(page.captured_on, page.capture_sha256) for page in planned.pages]
         files = [] if yes else archives.holding(connection, bodies)
         _tell(planned, [file.name for file in files], done=yes, as_json=as_json)
+
+
+def _remove(
+    connection: Connection,
+    settings: Settings,
+    planned: Plan,
+    addresses: list[str],
+    reason: str,
+    copies: bool,
+) -> Plan:
+    from services.archiver.purge import rewrite  # here, as only this needs them
+    from services.archiver.run import clear
+    from services.queue import Queue
+
+    # First of all, so that nothing comes in that the plan does not know.
+    purges.forbid(connection, planned.keys, reason)
+    planned = purges.plan(connection, planned.article_ids, addresses, copies=copies)
+    purges.forbid(connection, planned.keys, reason)
+    work = settings.state_dir / "archive"
+    rewrite(connection, planned.pages, work, progress_console().print)
+    clear(work)  # an archive that was killed may have left the body there
+    if planned.pages:
+        Queue(settings).done(planned.page_ids)
+    purges.purge(connection, planned, reason)
+    changes.publish(connection)
+    return planned
 
 
 def _tell(planned: purges.Plan, files: list[str], *, done: bool, as_json: bool) -> None:

@@ -79,7 +79,7 @@ def prune(connection: Connection, kind: Kind, before: datetime) -> Iterator[int]
 
 @contextmanager
 def alone(connection: Connection) -> Iterator[None]:
-    """Be the only one who prunes, for the time of the block.
+    """Be the only one who prunes, archives or purges, for the time of the block.
 
     Raises:
         RasidError: another does.
@@ -89,7 +89,7 @@ def alone(connection: Connection) -> Iterator[None]:
         row = connection.execute(SQL.lock).fetchone()
     if not row or not row[0]:
         raise RasidError(
-            "another `rasid prune` or `rasid archive` runs on this database: let it end"
+            "another `rasid prune`, `archive` or `purge` runs on this database: let it end"
         )
     yield
     with transient_errors():

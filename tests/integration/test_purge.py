@@ -28,6 +28,7 @@ from services.storage import (
     changes,
     connect,
     links,
+    prune,
     purges,
     quotations,
     results,
@@ -217,6 +218,24 @@ def test_beside_a_worker(connection: Connection, database_url: str) -> None:
     assert rows_with(connection, URL) == {}
 
 
+def test_a_body_that_another_saves_meanwhile_stays(
+    connection: Connection, database_url: str
+) -> None:
+    """A page of another address with the same bytes, not committed yet, keeps its body."""
+    mine, other = (page("same", requested_url=url) for url in (URL, "https://z.example/same"))
+    results.save(connection, [processed(mine, Rejection(reason="soft_404"))], 1)
+    planned = purges.plan(connection, [], [URL], copies=False)
+    purges.forbid(connection, planned.keys, "test")
+    with ThreadPoolExecutor(1) as pool, connect(database_url) as worker:
+        with worker.transaction():
+            results.save(worker, [processed(other, Rejection(reason="soft_404"))], 1)
+            purging = pool.submit(purges.purge, connection, planned, "test")
+            with pytest.raises(TimeoutError):
+                purging.result(timeout=0.5)
+        purging.result(timeout=20)
+    assert captures.body(connection, other.capture_sha256) == other.body
+
+
 def test_the_archive_is_written_anew(connection: Connection, tmp_path: Path) -> None:
     """Its record goes from the file and the index; all others are found as before."""
     fetched: dict[str, object] = {"status": 200, "fetched_at": datetime(2026, 3, 4, tzinfo=UTC)}
@@ -283,7 +302,14 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
     assert [one["url"] for one in told["copies"]] == ["https://b.example/copy"]
     assert rows_with(connection, URL)
     assert "neither an address" in rasid("nonsense")
+    left = tmp_path / "archive" / "rasid-2026-03-04-00001.warc.gz"
+    left.parent.mkdir()
+    left.write_text(MARK)
+    with prune.alone(connection):
+        assert "let it end" in rasid(URL, "--yes")
+    assert rows_with(connection, URL)
     assert "Removed" in rasid(URL, "--reason", "order 7", "--yes")
+    assert not left.exists(), "what a killed archive has left"
     assert rows_with(connection, URL) == {}
     assert sum(queue.depth().pages.values()) == 0
     assert quotations.of_article(connection, 1) == []

@@ -76,6 +76,8 @@ declare
     quoted bigint[];
     bodies bytea[];
 begin
+    -- Whoever saves a page with a body of these is there before it is looked for, or after it is gone.
+    perform pg_advisory_xact_lock(7216381540412);
     perform rasid.represent_stories('{}'); -- for the lock of those who link stories
     perform 1 from rasid.articles where id = any(p_articles)
     order by normalized_url_sha256 for update;
