@@ -19,7 +19,7 @@ from services.cli.app import app, progress_console, settings_of
 from services.cli.cursor_file import CursorFile
 from services.cli.session import servers
 from services.shared.errors import RasidError, TransientError
-from services.storage.change_feed import Change, Reader
+from services.storage.change_feed import Change, CursorLost, Reader
 
 #: Between two looks: a notification comes sooner, but may also be lost.
 LOOK_S = 1.0
@@ -53,6 +53,14 @@ def follow(
             "what comes from now on, or after a position.",
         ),
     ] = "start",
+    rewind: Annotated[
+        bool,
+        typer.Option(
+            "--rewind",
+            help="Where the kept position is refused because the database was restored from a "
+            "backup: go back to the last position that it still has.",
+        ),
+    ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Add the article to each change, as it is now.")
     ] = False,
@@ -85,6 +93,7 @@ def follow(
       rasid follow --once | jq -r .kind | sort | uniq -c       what has happened so far
       rasid follow --full --name search --exec ./index.sh      keep something else up to date
       rasid follow --cursor-file /var/lib/mine/cursor >> changes.jsonl
+      rasid follow --name search --rewind --exec ./index.sh    after Rasid was restored from a backup
     """
     settings = settings_of(context)
     if cursor_file and name:
@@ -95,13 +104,22 @@ def follow(
         cursor_file = settings.state_dir / "cursors" / name
     if start not in ("start", "now") and not POSITION.fullmatch(start):
         raise RasidError(f"--from is start, now or a position, not {start!r}")
+    if rewind and not cursor_file:
+        raise RasidError("--rewind needs a kept position: --name or --cursor-file; else see --from")
     cursor = CursorFile(cursor_file) if cursor_file else None
     stop = _stop_in_order()
     deliver = _print if command is None else lambda changes: _run(command, changes)
     if command is None:
         _begin_line()
     with servers(settings, redis=False) as session:
-        Follower(session.database_url, cursor, start, deliver, batch, full, stop).follow(once=once)
+        follower = Follower(
+            session.database_url, cursor, start, deliver, batch, full, stop, rewind=rewind
+        )
+        try:
+            follower.follow(once=once)
+        except CursorLost as error:
+            way = "--rewind" if cursor else "--from"
+            raise RasidError(f"{error} `rasid follow {way}` does so.") from error
 
 
 @dataclass(slots=True)
@@ -115,6 +133,7 @@ class Follower:
     batch: int
     full: bool
     stop: threading.Event
+    rewind: bool = False
     reader: Reader | None = None
 
     def follow(self, *, once: bool) -> None:
@@ -132,6 +151,8 @@ class Follower:
                     self.reader = self.reader or Reader(self.database_url)
                     if position is None:
                         position = self._begin(self.reader)
+                    elif self.rewind:
+                        position = self._rewind(self.reader, position)
                     changes = changes or self.reader.read(position, self.batch, full=self.full)
                     if changes:
                         self.deliver(changes)
@@ -162,6 +183,14 @@ class Follower:
         position = {"start": first, "now": last}.get(self.start)
         position = int(self.start) if position is None else position
         self._keep(position)
+        return position
+
+    def _rewind(self, reader: Reader, kept: int) -> int:
+        self.rewind = False  # once: what is restored later is to be noticed
+        position = reader.shared(kept)
+        if position != kept:
+            progress_console().print(f"going back from position {kept} to {position}")
+            self._keep(position)
         return position
 
     def _keep(self, position: int) -> None:

@@ -11,11 +11,16 @@ from services.shared.errors import RasidError
 from services.storage import Connection, open_connection, queries, transient_errors
 
 SQL = queries("change_feed")
-#: What media.changes() says of a cursor: ahead of the feed, and older than what is kept.
-AHEAD, PRUNED = "RC001", "RC002"
+#: What media.changes() says of a cursor: ahead of the feed, older than what is kept, from a history
+#: that was lost when the database was restored.
+AHEAD, PRUNED, LOST = "RC001", "RC002", "RC003"
 
 #: A row of media.change_feed: column name to JSON value, times as ISO 8601 in UTC.
 Change = dict[str, Any]
+
+
+class CursorLost(RasidError):
+    """The cursor is not one of this database's history; `Reader.shared` tells where they part."""
 
 
 class Reader:
@@ -52,12 +57,24 @@ class Reader:
             ((first, last),) = self._connection.execute(SQL.reach).fetchall()
         return int(str(first)), int(str(last))
 
+    def shared(self, after: int) -> int:
+        """Return the last position up to which a cursor's history is this database's own.
+
+        Raises:
+            TransientError: the server cannot be reached.
+            RasidError: as for `reach`.
+        """
+        with transient_errors(), _explained():
+            ((position,),) = self._connection.execute(SQL.shared, {"after": after}).fetchall()
+        return int(str(position))
+
     def read(self, after: int, count: int, *, full: bool = False) -> list[Change]:
         """Return the next changes after a position; with `full`, each with its `article` as it is.
 
         Raises:
             TransientError: the server cannot be reached, or is a standby that lags behind.
-            RasidError: the cursor is refused; or as for `reach`.
+            CursorLost: the cursor is from another database, or from before this was restored.
+            RasidError: the cursor is older than what is kept; or as for `reach`.
         """
         values = {"after": after, "count": count}
         query = SQL.changes_with_articles if full else SQL.changes
@@ -92,7 +109,8 @@ def _explained() -> Iterator[None]:
             "this role may not read schema media: `grant rasid_reader to` it"
         ) from None
     except psycopg.DatabaseError as error:
-        if error.sqlstate not in (AHEAD, PRUNED):
+        if error.sqlstate not in (AHEAD, PRUNED, LOST):
             raise
         told = error.diag
-        raise RasidError(f"{told.message_primary}. {told.message_hint}") from None
+        kind = RasidError if error.sqlstate == PRUNED else CursorLost
+        raise kind(f"{told.message_primary}. {told.message_hint}") from None

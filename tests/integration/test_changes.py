@@ -230,6 +230,52 @@ class TestPublishing:
         assert feed(connection, "position, article_id") == [(n, n) for n in range(1, 8)]
 
 
+class TestTimelines:
+    def test_restored_again_and_again(self, connection: Connection) -> None:
+        """The same backup restored twice: no position of the first life is given in the second."""
+        add(connection, 1, 2)
+        changes.publish(connection)
+        lives = []
+        for _ in range(2):
+            with connection.transaction(force_rollback=True):  # as a restore forgets it
+                connection.execute(b"update rasid.feed_timelines set server = 'another'")
+                add(connection, 3, 4)
+                assert changes.publish(connection) == 2
+                lives.append(feed(connection, "position, article_id", after=2))
+                with pytest.raises(psycopg.DatabaseError) as lost, connection.transaction():
+                    feed(connection, "position", after=3)
+                assert lost.value.sqlstate == "RC003"
+
+        first, second = lives
+        assert [article for _, article in first] == [article for _, article in second] == [3, 4]
+        positions = [int(str(position)) for position, _ in first + second]
+        assert positions == sorted(set(positions))
+        assert positions[-1] < 2**53
+        add(connection, 5)
+        changes.publish(connection)
+        assert feed(connection, "position, article_id", after=2) == [(3, 5)]
+
+    def test_by_hand(self, connection: Connection) -> None:
+        """Positions jump where somebody says so, each time further, also with nothing between."""
+        add(connection, 1)
+        changes.publish(connection)
+        begin = b"select rasid.begin_timeline()"
+        ((first,),), ((second,),) = (connection.execute(begin).fetchall() for _ in range(2))
+        assert feed(connection, "position", after=1) == []
+        for cursor in (2, first, second):
+            with pytest.raises(psycopg.DatabaseError) as ahead:
+                feed(connection, "position", after=int(str(cursor)))
+            assert ahead.value.sqlstate == "RC001"
+        add(connection, 2)
+        changes.publish(connection)
+
+        assert feed(connection, "position, article_id", after=1) == [(int(str(second)) + 1, 2)]
+        for cursor in (2, first, second):
+            with pytest.raises(psycopg.DatabaseError, match="position 1:") as lost:
+                feed(connection, "position", after=int(str(cursor)))
+            assert lost.value.sqlstate == "RC003"
+
+
 class Crowd:
     """Threads that work on one database, and what became of them."""
 
