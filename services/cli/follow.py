@@ -93,7 +93,7 @@ def follow(
       rasid follow --once | jq -r .kind | sort | uniq -c       what has happened so far
       rasid follow --full --name search --exec ./index.sh      keep something else up to date
       rasid follow --cursor-file /var/lib/mine/cursor >> changes.jsonl
-      rasid follow --name search --rewind --exec ./index.sh    after Rasid was restored from a backup
+      rasid follow --name search --rewind --exec ./index.sh    after a backup was restored
     """
     settings = settings_of(context)
     if cursor_file and name:
@@ -149,10 +149,8 @@ class Follower:
             while not self.stop.is_set():
                 try:
                     self.reader = self.reader or Reader(self.database_url)
-                    if position is None:
-                        position = self._begin(self.reader)
-                    elif self.rewind:
-                        position = self._rewind(self.reader, position)
+                    if position is None or self.rewind:
+                        position = self._begin(self.reader, position)
                     changes = changes or self.reader.read(position, self.batch, full=self.full)
                     if changes:
                         self.deliver(changes)
@@ -178,18 +176,17 @@ class Follower:
         finally:
             self._close()
 
-    def _begin(self, reader: Reader) -> int:
-        first, last = reader.reach()
-        position = {"start": first, "now": last}.get(self.start)
-        position = int(self.start) if position is None else position
-        self._keep(position)
-        return position
-
-    def _rewind(self, reader: Reader, kept: int) -> int:
+    def _begin(self, reader: Reader, kept: int | None) -> int:
+        if kept is None:
+            first, last = reader.reach()
+            named = {"start": first, "now": last}.get(self.start)
+            position = int(self.start) if named is None else named
+        else:
+            position = reader.shared(kept)
         self.rewind = False  # once: what is restored later is to be noticed
-        position = reader.shared(kept)
         if position != kept:
-            progress_console().print(f"going back from position {kept} to {position}")
+            if kept is not None:
+                progress_console().print(f"going back from position {kept} to {position}")
             self._keep(position)
         return position
 
