@@ -7,6 +7,9 @@ create table rasid.purged (
     purged_at timestamptz not null default now()
 );
 
+-- What a purged article was the first to have; also looked for by its foreign key.
+create index texts_article on rasid.texts (article_id);
+
 -- Who saves pages holds this until the commit: what he saves is there before a purge looks, or he
 -- sees that the address is purged. Returns whether there is anything to look for.
 create function rasid.hold_purges() returns boolean language plpgsql
