@@ -108,8 +108,17 @@ def save(
             for item in processed
         }
         _record(connection, processed, pages, before, differences)
-        withdrawals.pages_saved(connection, first)
+        withdrawals.pages_saved(connection, [*first, *_made(before, decisions)])
     return [decisions[item.page_id] for item in processed]
+
+
+def _made(before: Mapping[str, Before], decisions: Mapping[str, Decision]) -> list[str]:
+    """Return the pages read again that were rejected before and are new articles now."""
+    return [
+        page_id
+        for page_id, was in before.items()
+        if was.outcome == "rejected" and decisions[page_id].status in ("created", "duplicate")
+    ]
 
 
 def _without_purged(tx: Connection, processed: Sequence[Processed]) -> Sequence[Processed]:

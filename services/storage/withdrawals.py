@@ -114,8 +114,9 @@ def hold_pages(tx: Connection, page_ids: Sequence[str]) -> list[str]:
 def pages_saved(tx: Connection, page_ids: Sequence[str]) -> None:
     """Withdraw what pages became whose links were gone before.
 
-    The pages are what `hold_pages` returned in the same transaction: what was done before, and has
-    perhaps been restored by a person since, is left alone.
+    The pages are what `hold_pages` returned in the same transaction, and those that are articles
+    now for the first time: what was one before, and has perhaps been restored by a person since,
+    is left alone.
     """
     tx.execute(SQL.of_pages, {"ids": list(page_ids)})
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.shared import urls
-from services.shared.contracts import WITHDRAWN_REASONS, WithdrawnReason
+from services.shared.contracts import WITHDRAWN_REASONS, Rejection, WithdrawnReason
 from services.shared.frontier import LinkOutcome, LinkState, ListedLink
 from services.shared.sources import Feed, Source
 from services.storage import Connection, changes, connect, links, results, sources, withdrawals
@@ -116,6 +116,21 @@ def test_page_is_gone_before_it_is_saved(
     results.save(connection, [item], 1)
     assert state(connection) == [(None, "text", True)], "a page done twice changes nothing"
     assert [kind for kind, *_ in told(connection)] == ["created", "withdrawn", "restored"]
+
+
+def test_page_is_gone_before_it_is_read_again(connection: Connection) -> None:
+    """A page that was none is an article at last, and its link has ended meanwhile: withdrawn."""
+    link, item = queued(connection)
+    results.save(connection, [replace(item, result=Rejection(reason="too_short"))], 1)
+    links.end(connection, [LinkOutcome(link_id=link, state="failed", status=410)])
+
+    assert results.save(connection, [replace(item, replay_id=1)], 2)[0].status == "created"
+
+    assert state(connection) == [("gone", "text", False)]
+    (found,) = withdrawals.find(connection, [], [urls.key(URL)])
+    withdrawals.restore(connection, [found.id])
+    results.save(connection, [replace(item, replay_id=2)], 3)
+    assert state(connection) == [(None, "text", True)], "what a person restored stays"
 
 
 @pytest.mark.parametrize(

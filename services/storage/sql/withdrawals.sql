@@ -20,7 +20,9 @@ where not exists (
 select pg_advisory_xact_lock(hashtextextended(page_id, 0)) from (
     select l.page_id from rasid.links as l
     where l.id = any(%(link_ids)s) and l.page_id is not null
-        and not exists (select from rasid.raw_pages as p where p.id = l.page_id)
+        and not exists (
+            select from rasid.raw_pages as p where p.id = l.page_id and p.article_id is not null
+        )
     order by l.page_id
 ) as sorted;
 
