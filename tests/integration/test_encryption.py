@@ -125,6 +125,9 @@ def running(settings: Settings, command: str, log: Path) -> Iterator[None]:
                 process.wait()
 
 
+FORGOTTEN = f"rasid:body:{'f' * 32}"
+
+
 class Hostile:
     """Who unpickles it makes a file."""
 
@@ -168,7 +171,7 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
     with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as anybody:
         anybody.lpush(CELERY_QUEUES["live"], *refuse)
     with redis.Redis(unix_socket_path=str(empty_redis.bodies_socket)) as anybody:
-        anybody.set("rasid:body:forgotten", "of which no id waits")
+        anybody.set(FORGOTTEN, "of which no id waits")
     log, reconciler = tmp_path / "worker.log", tmp_path / "reconciler.log"
     pages = [page(HTML, requested_url=f"https://example.org/{n}") for n in range(5)]
     with (
@@ -183,7 +186,7 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
         with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as broker:
             broker.ltrim(CELERY_QUEUES["bulk"], 1, 0)
         end = time.monotonic() + 60
-        while producer.depth().total or anybody.exists("rasid:body:forgotten"):
+        while producer.depth().total or anybody.exists(FORGOTTEN):
             assert time.monotonic() < end, log.read_text("utf-8")[-3000:]
             time.sleep(0.1)
     with connect(str(over_tls("dashboard").database_url)) as connection:
