@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import BinaryIO
 
 from fastwarc.warc import WarcRecord
 
@@ -47,13 +48,43 @@ def rewrite(
         OSError: a file cannot be read or written.
     """
     count = 0
-    for file in archives.holding(connection, [(p.captured_on, p.capture_sha256) for p in pages]):
-        mine = [page for page in pages if page.captured_on == file.captured_on]
-        place = open_place(file.folder)
-        if _rewrite(connection, place, file, mine, work):
+    for file, mine in holding(connection, pages):
+        if _rewrite(connection, open_place(file.folder), file, mine, work):
             report(f"{file.name} written anew")
             count += 1
     return count
+
+
+def holding(connection: Connection, pages: Sequence[Page]) -> Iterator[tuple[File, list[Page]]]:
+    """Yield the files that may hold these pages, and which.
+
+    Also those of days before a page came again, which its row does not name any more: their
+    indexes are asked.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    for file in archives.holding(connection, [page.capture_sha256 for page in pages]):
+        mine = [page for page in pages if page.captured_on == file.captured_on]
+        others = [page for page in pages if page.captured_on > file.captured_on]
+        if others:
+            with open_place(file.folder).open(index.name_of(file.name)) as stored:
+                mine += [page for page in others if _is_listed(stored, page)]
+        if mine:
+            yield file, mine
+
+
+def _is_listed(stored: BinaryIO, page: Page) -> bool:
+    digest = records.digest_of(page.capture_sha256)
+    targets = (
+        records.target_of(page.final_url or page.requested_url, page.id),
+        records.target_of_body(page.capture_sha256),
+    )
+    return any(
+        entry["digest"] == digest
+        for target in targets
+        for entry in index.find(stored, records.key_of(target))
+    )
 
 
 def _rewrite(

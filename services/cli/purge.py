@@ -9,7 +9,7 @@ from services.cli.session import servers
 from services.cli.tables import isolated
 from services.shared.errors import RasidError
 from services.shared.settings import Settings
-from services.storage import Connection, archives, changes, connect, prune, purges
+from services.storage import Connection, changes, connect, prune, purges
 from services.storage.purges import Plan
 
 
@@ -64,9 +64,14 @@ def purge(
             # Beside it, an archive could write a body that it has read before.
             with prune.alone(connection):
                 planned = _remove(connection, session.settings, planned, addresses, reason, copies)
-        bodies = [(page.captured_on, page.capture_sha256) for page in planned.pages]
-        files = [] if yes else archives.holding(connection, bodies)
-        _tell(planned, [file.name for file in files], done=yes, as_json=as_json)
+        files = [] if yes else _files(connection, planned)
+        _tell(planned, files, done=yes, as_json=as_json)
+
+
+def _files(connection: Connection, planned: Plan) -> list[str]:
+    from services.archiver.purge import holding  # here, as only this needs it
+
+    return [file.name for file, _ in holding(connection, planned.pages)]
 
 
 def _remove(

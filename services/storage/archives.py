@@ -197,9 +197,9 @@ def places(connection: Connection, sha256: bytes, day: date | None) -> Sequence[
         return cursor.execute(SQL.places, values).fetchall()
 
 
-def holding(connection: Connection, bodies: Sequence[tuple[date, bytes]]) -> list[File]:
-    """Return the files that may hold these bodies of these days."""
-    values = {"days": [day for day, _ in bodies], "hashes": [sha256 for _, sha256 in bodies]}
+def holding(connection: Connection, hashes: Sequence[bytes]) -> list[File]:
+    """Return the files that may hold bodies with these hashes, of whatever day."""
+    values = {"hashes": list(hashes)}
     with transient_errors(), connection.cursor(row_factory=class_row(File)) as cursor:
         return cursor.execute(SQL.holding, values).fetchall()
 

@@ -274,6 +274,30 @@ def test_the_archive_is_written_anew(connection: Connection, tmp_path: Path) -> 
     assert reader.body(connection, alone.capture_sha256) is None
 
 
+def test_a_page_that_came_again_goes_from_all_days(connection: Connection, tmp_path: Path) -> None:
+    """The archive has it of the day it first came, and the database of the day it came again."""
+    raw = page(MARK, requested_url=URL, status=200, fetched_at=datetime(2026, 3, 4, tzinfo=UTC))
+    other = page("other", requested_url="https://z.example/1")
+    items = [processed(one, Rejection(reason="soft_404")) for one in (raw, other)]
+    results.save(connection, items, 1)
+    for table in (b"captures", b"raw_pages"):
+        connection.execute(b"update rasid." + table + b" set captured_on = %s", [DAY])
+    captures.roll(connection)
+    order = Order(address=str(tmp_path / "files"), before=TODAY, work=tmp_path / "work")
+    list(run.run(connection, order, lambda _done: None))
+    results.save(connection, items[:1], 1)
+    assert captures.body(connection, raw.capture_sha256, TODAY) == raw.body
+
+    planned = purges.plan(connection, [], [URL], copies=False)
+    purges.forbid(connection, planned.keys, "test")
+    assert archiver_purge.rewrite(connection, planned.pages, tmp_path / "work", print) == 1
+    purges.purge(connection, planned, "test")
+    assert reader.body(connection, raw.capture_sha256) is None
+    assert reader.body(connection, other.capture_sha256, DAY) == other.body
+    for path in (tmp_path / "files").glob("*.cdxj"):
+        assert URL not in path.read_text()
+
+
 def test_the_command(connection: Connection, settings: Settings, tmp_path: Path) -> None:
     """It shows what would go, goes with --yes, and takes what waits on the queue along."""
     fill(connection)

@@ -107,14 +107,14 @@ where f.last_sha256 >= %(sha256)s and f.first_sha256 <= %(sha256)s
 limit 100;
 
 -- name: holding
--- Files whose range holds one of these bodies of these days.
+-- Files whose range holds one of these hashes.
 select
     captured_on, folder, name, first_sha256, last_sha256, captures_count, pages_count,
     revisits_count, left_count, size_bytes, file_sha256, index_sha256
 from rasid.archive_files as f
 where exists (
-    select from unnest(%(days)s::date[], %(hashes)s::bytea[]) as body (day, sha256)
-    where f.captured_on = body.day and body.sha256 between f.first_sha256 and f.last_sha256
+    select from unnest(%(hashes)s::bytea[]) as body (sha256)
+    where body.sha256 between f.first_sha256 and f.last_sha256
 )
 order by captured_on, name;
 
