@@ -60,11 +60,19 @@ def purge(
         missing = sorted(set(ids) - set(planned.article_ids))
         if missing:
             raise RasidError(f"there is no article {missing[0]}: give its address")
-        if yes:
-            # Beside it, an archive could write a body that it has read before.
-            with prune.alone(connection):
-                planned = _remove(connection, session.settings, planned, addresses, reason, copies)
-        files = [] if yes else _files(connection, planned)
+        try:
+            files = [] if yes else _files(connection, planned)
+            if yes:
+                # Beside it, an archive could write a body that it has read before.
+                with prune.alone(connection):
+                    planned = _remove(
+                        connection, session.settings, planned, addresses, reason, copies
+                    )
+        except OSError as error:
+            raise RasidError(
+                f"the archive cannot be read or written: {error}; what it holds has to go first, "
+                "so nothing was removed from the database: run it again when the archive is there"
+            ) from error
         _tell(planned, files, done=yes, as_json=as_json)
 
 

@@ -332,6 +332,15 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
     with prune.alone(connection):
         assert "let it end" in rasid(URL, "--yes")
     assert rows_with(connection, URL)
+    connection.execute(
+        b"insert into rasid.archive_files (captured_on, folder, name, first_sha256, last_sha256,"
+        b" captures_count, pages_count, revisits_count, left_count, size_bytes, file_sha256,"
+        b" index_sha256) values (%s, '/nowhere', 'x.warc.gz', '', %s, 1, 1, 0, 0, 1, '', '')",
+        [TODAY, b"\xff" * 33],
+    )
+    assert "nothing was removed from the database: run it again" in rasid(URL, "--yes")
+    assert rows_with(connection, URL)
+    connection.execute(b"delete from rasid.archive_files")
     assert "Removed" in rasid(URL, "--reason", "order 7", "--yes")
     assert not left.exists(), "what a killed archive has left"
     assert rows_with(connection, URL) == {}
