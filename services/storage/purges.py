@@ -74,13 +74,22 @@ def key_of_normalized(normalized_url: str) -> bytes:
     return hashlib.sha256(normalized_url.encode()).digest()
 
 
+def hold(tx: Connection) -> bool:
+    """Have nothing purged until the transaction ends; return whether anything ever was.
+
+    First of all in a transaction that writes of articles: what is read after it is read as the
+    last purge left it.
+    """
+    row = tx.execute(SQL.hold).fetchone()
+    return bool(row and row[0])
+
+
 def purged(tx: Connection, keys: Iterable[bytes]) -> Collection[bytes]:
     """Return which keys are purged; until the transaction ends no other becomes so.
 
     `keys` is only asked for where anything is purged at all.
     """
-    row = tx.execute(SQL.hold).fetchone()
-    if not row or not row[0]:
+    if not hold(tx):
         return ()
     rows = tx.execute(SQL.among, {"keys": list(keys)}).fetchall()
     return {key for (key,) in rows if isinstance(key, bytes)}

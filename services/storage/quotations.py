@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.shared.contracts import Place
-from services.storage import Connection, queries, transient_errors
+from services.storage import Connection, purges, queries, transient_errors
 from services.storage.text import integers
 
 SQL = queries("quotations")
@@ -101,22 +101,26 @@ def link(
 ) -> None:
     """Store where quotations stand. `decide` is given what is known of these articles so far.
 
-    Nobody else decides meanwhile. Repeatable, if `decide` leaves out what is known.
+    Nobody else decides meanwhile. Repeatable, if `decide` leaves out what is known. Articles that
+    were purged meanwhile are passed over.
 
     Raises:
         TransientError: Postgres is away, or ended this writer.
     """
     with transient_errors(), connection.transaction():
+        purges.hold(connection)
         connection.execute(SQL.lock)
         rows = connection.execute(SQL.standing, {"ids": list(article_ids)}).fetchall()
         found = decide([_place(*row) for row in rows])  # type: ignore[arg-type]
         places = list(found.joined)
+        ids: Sequence[tuple[object, ...]] = ()
         if found.new:
             ids = connection.execute(SQL.add_quotations, {"count": len(found.new)}).fetchall()
             for (quotation_id,), stands in zip(sorted(ids), found.new, strict=True):
                 places += [(int(str(quotation_id)), place) for place in stands]
         if places:
             connection.execute(SQL.add_places, _place_columns(places))
+            connection.execute(SQL.delete_lonely, {"ids": [int(str(i)) for (i,) in ids]})
             connection.execute(SQL.delete_repeated, {"ids": _maybe_repeated(rows, places)})
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from services.shared import urls
 from services.shared.contracts import Candidate, Fingerprint, Overlap
 from services.shared.errors import InvalidUrl
-from services.storage import Connection, queries, transient_errors
+from services.storage import Connection, purges, queries, transient_errors
 
 SQL = queries("stories")
 COLUMNS = 8  # of a row of bands
@@ -144,7 +144,8 @@ def link(
 ) -> None:
     """Join stories, keep the overlaps, and note that all of these have been looked up.
 
-    Repeatable; the events of the change feed are written where a story changes.
+    Repeatable; the events of the change feed are written where a story changes. Articles that were
+    purged meanwhile are passed over.
 
     Raises:
         TransientError: Postgres is away, or ended this writer.
@@ -153,6 +154,7 @@ def link(
     with transient_errors():
         if links or pairs:
             with connection.transaction(), connection.cursor() as cursor:
+                purges.hold(connection)
                 # Overlaps first and in one order: nobody waits for one while holding the lock.
                 if pairs:
                     cursor.executemany(SQL.add_overlap, [pairs[key] for key in sorted(pairs)])

@@ -10,8 +10,8 @@ create table rasid.purged (
 -- What a purged article was the first to have; also looked for by its foreign key.
 create index texts_article on rasid.texts (article_id);
 
--- Who saves pages holds this until the commit: what he saves is there before a purge looks, or he
--- sees that the address is purged. Returns whether there is anything to look for.
+-- Who saves pages or links articles holds this until the commit: what he writes is there before a
+-- purge looks, or he sees what is purged. Returns whether there is anything to look for.
 create function rasid.hold_purges() returns boolean language plpgsql
 security definer set search_path = pg_catalog as $$
 begin
@@ -79,9 +79,10 @@ declare
     quoted bigint[];
     bodies bytea[];
 begin
-    -- Whoever saves a page with a body of these is there before it is looked for, or after it is gone.
+    -- Before all else, as those who save or link take it: what they wrote is there by now, and who
+    -- comes after this sees what is gone.
     perform pg_advisory_xact_lock(7216381540412);
-    perform rasid.represent_stories('{}'); -- for the lock of those who link stories
+    perform rasid.represent_stories('{}'); -- for the lock of those who withdraw articles
     perform 1 from rasid.articles where id = any(p_articles)
     order by normalized_url_sha256 for update;
     update rasid.articles set duplicate_of = null
@@ -148,7 +149,8 @@ begin
     where normalized_url_sha256 = any(p_keys);
     update rasid.links set page_id = null where page_id = any(p_pages);
 
-    -- What the feed has said of them, it says without details.
+    -- What the feed has said of them, it says without details; also what is being published now.
+    perform pg_advisory_xact_lock(7216381540393);
     update rasid.changes set detail = null
     where article_id = any(p_articles) and detail is not null;
     delete from rasid.outbox where article_id = any(p_articles);

@@ -108,6 +108,13 @@ on conflict (quotation_id, article_id) do update set
     version = excluded.version, text_start = excluded.text_start, text_end = excluded.text_end
 where known.version < excluded.version;
 
+-- name: delete_lonely
+-- New ones that fewer than two carry: the others are gone, or have a newer text that is looked into.
+delete from rasid.quotations as q
+where q.id = any(%(ids)s) and (
+    select count(*) from rasid.quotation_articles where quotation_id = q.id
+) < 2;
+
 -- name: delete_repeated
 -- Two that were found at the same instant can be one: the younger goes where all who carry it stand
 -- with the same words in an older one.

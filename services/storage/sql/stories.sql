@@ -128,11 +128,14 @@ from unnest(%(ids)s::bigint[], %(versions)s::integer[]) as known (id, version)
 join rasid.articles as article using (id);
 
 -- name: add_overlap
+-- Of articles that are still there: one may have been purged since they were compared.
 insert into rasid.article_overlaps as known (
     article_id, other_article_id, relation, containment, jaccard, coverage
-) values (
-    %(article_id)s, %(other_article_id)s, %(relation)s, %(containment)s, %(jaccard)s, %(coverage)s
 )
+select
+    one.id, other.id, %(relation)s, %(containment)s, %(jaccard)s, %(coverage)s
+from rasid.articles as one, rasid.articles as other
+where one.id = %(article_id)s and other.id = %(other_article_id)s
 on conflict (article_id, other_article_id) do update set
     relation = excluded.relation, containment = excluded.containment,
     jaccard = excluded.jaccard, coverage = excluded.coverage, compared_at = now()
