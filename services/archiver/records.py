@@ -169,6 +169,7 @@ def _head(page: ArchivedPage, digest: str, day: date) -> dict[str, str]:
     ours = {
         "Rasid-Page-ID": page.id,
         "Rasid-Requested-URL": page.requested_url,
+        "Rasid-Final-URL": page.final_url,
         "Rasid-Origin": page.origin,
         "Rasid-Source": page.source,
         "Rasid-Feed-URL": page.feed_url,

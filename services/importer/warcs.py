@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from fastwarc.warc import HeaderMap, WarcRecord
 
-from services.importer import http_bodies
+from services.importer import archived, http_bodies
 from services.importer.records import (
     Found,
     Omitted,
@@ -32,6 +32,8 @@ MAX_DIGITS = 18  # of a length; more is no length
 VERSION = re.compile(rb"WARC/\d")
 FIELD = re.compile(rb"(?im)^(content-length|warc-type):(.*)$")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+#: Records other than responses that hold pages, where `rasid archive` wrote them.
+OURS = (b"resource", b"revisit")
 REDIRECTS = range(300, 400)
 LOOKS_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
@@ -113,7 +115,8 @@ class Records:
         if not length.isdigit() or len(length) > MAX_DIGITS:
             raise Refused("broken_record", "no Content-Length in its header")
         kind = fields.get(b"warc-type", b"").lower()
-        content = self._content(int(length), keep=kind == b"response")
+        keep = kind == b"response" or (kind in OURS and archived.is_ours(header))
+        content = self._content(int(length), keep=keep)
         return Frame(start, kind, header, content)
 
     def _content(self, length: int, *, keep: bool) -> bytes | None:
@@ -171,18 +174,23 @@ class Records:
 def read(stream: Stream, origin: str, *, max_body_bytes: int, after: int = 0) -> Iterator[Found]:
     """Yield an outcome for each record after number `after`."""
     records = Records(stream.data, max_body_bytes + MAX_HTTP_HEADERS)
+    whole: Frame | None = None  # the last one of ours that has a body, for its revisits
     for number, record in enumerate(records, 1):
+        if isinstance(record, Frame) and record.type != b"revisit":
+            whole = record if archived.is_ours(record.header) else None
         if number > after:
-            outcome = _outcome(record, f"{origin}#{number}", max_body_bytes)
+            outcome = _outcome(record, whole, f"{origin}#{number}", max_body_bytes)
             yield Found(number, stream.bytes_read, outcome)
 
 
 def _outcome(
-    record: Frame | Refused, origin: str, max_body_bytes: int
+    record: Frame | Refused, whole: Frame | None, origin: str, max_body_bytes: int
 ) -> RawPage | Refusal | Omitted:
     try:
         if isinstance(record, Refused):
             raise record
+        if record.type in (b"response", *OURS) and archived.is_ours(record.header):
+            return _archived(record, whole, origin, max_body_bytes)
         if record.type != b"response":
             return Omitted(reason="not_response")
         if record.content is None:
@@ -190,6 +198,16 @@ def _outcome(
         return _page(record.header + record.content, origin, max_body_bytes)
     except Refused as refused:
         return refused.at(origin)
+
+
+def _archived(record: Frame, whole: Frame | None, origin: str, max_body_bytes: int) -> RawPage:
+    if whole is None:
+        raise Refused("broken_record", "the record that has its body does not come before it")
+    if record.content is None or whole.content is None:
+        raise too_large(max_body_bytes)
+    own = _parsed(record.header + record.content)
+    first = own if whole is record else _parsed(whole.header + whole.content)
+    return archived.page(own, first, origin, max_body_bytes)
 
 
 def _page(raw: bytes, origin: str, max_body_bytes: int) -> RawPage | Omitted:

@@ -361,3 +361,44 @@ def test_found_in_an_index(tmp_path: Path) -> None:
             assert len(list(index.find(file, key))) == keys.count(key), key
         for key in ("example,a)/0005", "", "zzz", "example,a)/"):
             assert list(index.find(file, key)) == []
+
+
+def test_import_brings_all_pages_back(connection: Connection, tmp_path: Path) -> None:
+    """Also those of files, and those that share a body; with ids, addresses, times, sources."""
+    fetched = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
+    fill(connection)
+    more = [
+        web("https://e.example/خبر", "<p>خبر</p>", final_url="https://e.example/2?q=خبر",
+            source="e", feed_url="https://e.example/rss", fetched_at=fetched),
+        web("https://e.example/other", "<p>خبر</p>", final_url=None, fetched_at=fetched),
+        page("plain text", requested_url=None, final_url=None, origin="seeds/001.txt"),
+        page("plain text", requested_url="https://f.example/1", origin="lines.jsonl#4"),
+    ]  # fmt: skip
+    save(connection, *more)
+    query = b"""
+        select id, requested_url, final_url, coalesce(fetched_at, processed_at), status, source,
+            feed_url, origin, headers ->> 'content-type', encode(capture_sha256, 'hex')
+        from rasid.raw_pages order by id
+    """
+    was = connection.execute(query).fetchall()
+    move(connection, DAY)
+    archive(connection, tmp_path)
+
+    (path,) = tmp_path.glob("*.warc.gz")
+    (file,) = importer_files.find([path])
+    assert isinstance(file, importer_files.File)
+    outcomes = [found.outcome for found in read(file, max_body_bytes=10_000)]
+    pages = [one for one in outcomes if isinstance(one, RawPage)]
+    found = sorted(
+        (raw.id, raw.requested_url, raw.final_url, raw.fetched_at, raw.status, raw.source,
+         raw.feed_url, raw.origin, raw.headers.get("content-type"), raw.capture_sha256.hex())
+        for raw in pages
+    )  # fmt: skip
+    odd = [row for row in was if "\r" in str(row[1])]  # no header line can hold that address
+    assert len(odd) == 1
+    same = [row for row in found if row in was]
+    assert (len(same), len(found)) == (len(was) - 1, len(was))
+    assert len(outcomes) == len(pages) + 1  # the record that opens the file
+    # What was begun goes on in the middle, though the body was before it.
+    late = [one.outcome for one in read(file, max_body_bytes=10_000, after=len(outcomes) // 2)]
+    assert late == outcomes[len(outcomes) // 2 :]
