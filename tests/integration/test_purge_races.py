@@ -163,3 +163,29 @@ def test_between_any_two_words(
     # It was there in most of the cases, and never in some.
     assert words > 20
     assert 0 < purged_ids.count(None) < len(purged_ids) - 10
+
+
+def test_a_page_that_waits(connection: Connection, settings: Settings) -> None:
+    """A page of a purged address that comes from the queue is rejected, and its body is gone."""
+    url = "https://a.example/1"
+    planned = purges.plan(connection, [], [url], copies=False)
+    purges.forbid(connection, planned.keys, "test")
+    purges.purge(connection, planned, "test")
+    queue = Queue(settings)
+    html = f"<html><body><article><p>{'words of it ' * 90}</p></article></body></html>"
+    waiting = [page(html, requested_url=f"{url}?utm_source=x"), page("x", final_url=url)]
+    queue.publish(waiting, "live")
+    ids = [raw.id for raw in waiting]
+
+    decisions = pipeline.process(ids, "live", queue, connection, settings)
+
+    assert [one.status for one in decisions] == ["rejected", "rejected"]
+    assert queue.take(ids) == dict.fromkeys(ids)
+    assert sum(queue.depth().pages.values()) == 0
+    rows = connection.execute(
+        b"select reason, requested_url, final_url, headers, capture_sha256 from rasid.raw_pages"
+    ).fetchall()
+    empty = page("").capture_sha256
+    assert rows == [("purged", None, None, {}, empty)] * 2
+    assert connection.execute(b"select sha256 from rasid.captures").fetchall() == [(empty,)]
+    assert connection.execute(b"select id from rasid.articles").fetchall() == []
