@@ -275,8 +275,12 @@ def _record(
             rereading.done(connection, item.replay_id, row, differences.get(item.page_id), was)
     with connection.cursor() as cursor:
         cursor.executemany(RAW_PAGES.add, added)
-        stored = [item.page_id for item in processed if _brings_its_body(item)]
-        cursor.execute(RAW_PAGES.came_again, {"ids": stored})
+        stored = [item for item in processed if _brings_its_body(item)]
+        values = {
+            "ids": [item.page_id for item in stored],
+            "hashes": [item.capture_sha256 for item in stored],
+        }
+        cursor.execute(RAW_PAGES.came_again, values)
         dead = [item for item in processed if isinstance(item.result, DeadLetter)]
         if dead:
             cursor.executemany(DEAD_LETTERS.add, [_dead_letter_row(item) for item in dead])

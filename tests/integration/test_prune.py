@@ -203,6 +203,18 @@ def test_a_body_that_comes_again_is_kept_again(connection: Connection) -> None:
     assert all_of(connection, b"select captured_on from rasid.raw_pages") == today
 
 
+def test_other_bytes_under_a_page_s_id(connection: Connection) -> None:
+    """A message that nobody can read does not take the page's day away from its body."""
+    item = stored("https://a.example/1", "one")
+    results.save(connection, [item], 1)
+    age(connection)
+    bad = processed(page("no page"), DeadLetter(reason="invalid_message"))
+    results.save(connection, [replace(bad, page_id=item.page_id)], 1)
+    days = all_of(connection, b"select captured_on from rasid.raw_pages")
+    assert captures.body(connection, item.capture_sha256, days[0]) == item.page.body
+    assert days == [OLD.date()]
+
+
 def test_a_writer_keeps_its_capture(connection: Connection, database_url: str) -> None:
     """A page that is being stored while the day of its old capture is dropped has it afterwards."""
     item = stored("https://a.example/1", "one")

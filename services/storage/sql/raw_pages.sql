@@ -25,9 +25,9 @@ on conflict (id) do update set
 where raw_pages.outcome = 'dead_letter';
 
 -- name: came_again
--- Rows that `add` has locked.
+-- Rows that `add` has locked; not where other bytes came under a page's id.
 update rasid.raw_pages set captured_on = (now() at time zone 'UTC')::date
-where id = any(%(ids)s) and captured_on < (now() at time zone 'UTC')::date;
+where id = any(%(ids)s) and capture_sha256 = any(%(hashes)s) and captured_on < (now() at time zone 'UTC')::date;
 
 -- name: is_done
 select from rasid.raw_pages where id = %(id)s and outcome <> 'dead_letter';
