@@ -19,7 +19,7 @@ from services.shared.observability import configure_logging, get_logger
 from services.shared.settings import Settings
 from worker import limits, tasks
 from worker.extract import warm
-from worker.guards import EndGuard, StallGuard
+from worker.guards import FAILED_GRACE_S, TOLD_GRACE_S, EndGuard, StallGuard, end_within
 
 PR_SET_PDEATHSIG = 1
 
@@ -64,20 +64,27 @@ def main(settings: Settings) -> None:
     signals.setup_logging.connect(lambda **_: None, weak=False)  # ours is set up already
     signals.worker_process_init.connect(_start_child(settings), weak=False)
     signals.task_failure.connect(_resend_lost(settings), weak=False)
+    signals.worker_shutting_down.connect(
+        lambda **_: end_within(settings.task_time_limit_s + TOLD_GRACE_S), weak=False
+    )
     warm()
     log.info("worker starts", concurrency=settings.concurrency)
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "--pool=prefork",
-            f"--queues={','.join(CELERY_QUEUES.values())}",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-            "--loglevel=WARNING",
-        ]
-    )
+    try:
+        app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                "--pool=prefork",
+                f"--queues={','.join(CELERY_QUEUES.values())}",
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+                "--loglevel=WARNING",
+            ]
+        )
+    finally:
+        # What ends Python waits for threads and processes, which may never end.
+        end_within(FAILED_GRACE_S)
 
 
 def _start_child(settings: Settings) -> Any:

@@ -4,9 +4,13 @@ Celery can be left without credit to fetch anything, wait for ever in its event 
 it shuts down after an error. All of these were provoked by failures of Redis.
 """
 
+import faulthandler
 import os
+import signal
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +30,37 @@ STALLED_LOOKS = 3
 SILENT_WATCHES = 24
 #: Seconds for a worker that has failed to let its tasks come to their end.
 FAILED_GRACE_S = 5.0
+#: Seconds more than a task may take, for a worker that was told to stop.
+TOLD_GRACE_S = 10.0
+#: Seconds after which a worker that should have ended itself is ended from outside of Python.
+CERTAIN_AFTER_S = 5.0
 
 log = get_logger()
 
 
 def leave(reason: str) -> None:
-    """End this worker and its processes at once."""
-    log.error("worker stalled: exits to be started again", reason=reason)
-    for child in active_children():
-        child.kill()
-    os._exit(STALLED_EXIT)
+    """End this worker and its processes at once, whatever fails on the way."""
+    try:
+        log.error("worker stalled: exits to be started again", reason=reason)
+        for child in active_children():
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+    finally:
+        os._exit(STALLED_EXIT)
+
+
+def end_within(seconds: float) -> None:
+    """Have this process end in so many seconds at most, unless it ends by itself; it goes on.
+
+    Where no thread of Python gets to run any more, the clock of faulthandler, which needs none,
+    ends it a little later and tells where it hung. Its children then die as the kernel sees to it.
+    """
+    faulthandler.dump_traceback_later(
+        seconds + CERTAIN_AFTER_S, exit=True, file=sys.__stderr__ or sys.stderr
+    )
+    end = threading.Timer(seconds, leave, ["it cannot shut down"])
+    end.daemon = True
+    end.start()
 
 
 class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -96,11 +121,7 @@ class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
 class EndGuard(bootsteps.StartStopStep):  # type: ignore[misc]
     """Ends a worker whose shutdown takes longer than its tasks may."""
 
-    requires = ("celery.worker.components:Pool",)
-
     def close(self, parent: Any) -> None:
         """Begin to count: this is called when the worker is told to stop, or has failed."""
-        grace = FAILED_GRACE_S if parent.exitcode else parent.app.conf.task_time_limit + 10
-        end = threading.Timer(grace, leave, ["it cannot shut down"])
-        end.daemon = True
-        end.start()
+        told = parent.app.conf.task_time_limit + TOLD_GRACE_S
+        end_within(FAILED_GRACE_S if parent.exitcode else told)

@@ -155,10 +155,13 @@ def _result(
     waiting_id: str, taken: Taken | Unreadable | None, attempt: int, settings: Settings
 ) -> Processed:
     result: Result
+    # A process that is lost while it writes down that a page failed, as Postgres does not answer,
+    # counts one more and tries nothing: no page is tried more often than it may be.
+    tried = min(attempt, settings.max_attempts)
     if isinstance(taken, Taken):
         if attempt > settings.max_attempts:
-            detail = f"the worker process died or hung {attempt - 1} times with this page"
-            result = DeadLetter(reason="worker_lost", detail=detail, attempts=attempt - 1)
+            detail = f"the worker process died or hung {tried} times with this page"
+            result = DeadLetter(reason="worker_lost", detail=detail, attempts=tried)
         else:
             result = guarded(
                 lambda: read(taken.page, settings.max_body_bytes),
@@ -168,11 +171,11 @@ def _result(
         page, compressed = taken.page, taken.compressed
     elif taken is None:
         page = RawPage(body=b"", origin="queue")
-        result = DeadLetter(reason="body_missing", detail="no body under this id", attempts=attempt)
+        result = DeadLetter(reason="body_missing", detail="no body under this id", attempts=tried)
         compressed = compression.compress(b"")
     else:
         page = RawPage(body=taken.stored, origin="queue")
-        result = DeadLetter(reason="invalid_message", detail=taken.problem, attempts=attempt)
+        result = DeadLetter(reason="invalid_message", detail=taken.problem, attempts=tried)
         compressed = compression.compress(taken.stored)
     page_id, replay_id = of_ticket(waiting_id)
     return Processed(

@@ -1,6 +1,7 @@
 """Runs of the fault harness: `python -m tests.faults --help`."""
 
 import argparse
+import signal
 import statistics
 import sys
 import time
@@ -14,6 +15,7 @@ from tests.faults.run import Result, bench, plan
 def main() -> int:
     """Do the runs; return 1 if any has something to complain of."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
     kinds = given.faults.split(",") if given.faults else list(FAULTS)
     if unknown := set(kinds) - FAULTS.keys():
         raise SystemExit(f"no such faults: {', '.join(unknown)}; there are {', '.join(FAULTS)}")

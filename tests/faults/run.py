@@ -150,6 +150,9 @@ class Bench:
             self._work(product, result, random.Random(f"run {seed}"), say)
         except (TimeoutError, RasidError) as error:
             result.complaints.append(f"{type(error).__name__}: {error}")
+        except BaseException:
+            product.stop()
+            raise
         self._proxy.say(mode="pass", delay_s=0.0)
         codes = product.stop()
         result.complaints += [

@@ -102,6 +102,23 @@ def test_stored_for_others_to_see(connection: Connection, settings: Settings) ->
     assert queue.depth().total == 0
 
 
+def test_attempts_that_were_none(connection: Connection, settings: Settings) -> None:
+    """A dead letter counts tries, and none of the workers lost while they wrote it down."""
+    (deadly, missing) = (news(1), news(2))
+    queue = Queue(settings)
+    queue.publish([deadly, missing], "live")
+    with redis.Redis.from_url(redis_url(settings.bodies_url)) as client:
+        client.delete(f"rasid:body:{missing.id}")
+    for _ in range(settings.max_attempts + 2):
+        queue.count_attempts([deadly.id, missing.id])
+
+    for raw in (deadly, missing):  # each alone, as suspects are
+        process([raw], connection, settings)
+
+    letters = {letter.reason: letter.attempts for letter in dead_letters.listing(connection)}
+    assert letters == dict.fromkeys(("worker_lost", "body_missing"), settings.max_attempts)
+
+
 def test_known_and_missing_pages_in_a_chunk(connection: Connection, settings: Settings) -> None:
     """A page done before is left alone, one without a body is a dead letter, the rest is stored."""
     pages = [news(number) for number in range(3)]

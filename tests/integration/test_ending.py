@@ -1,0 +1,98 @@
+"""A worker that failed ends, whatever hangs while it shuts down."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.shared.settings import Settings
+from worker.guards import STALLED_EXIT
+
+ROOT = Path(__file__).resolve().parents[2]
+#: A worker that fails once it runs, and then hangs in its shutdown.
+PROGRAM = """
+import ctypes
+import sys
+import time
+
+from billiard import active_children
+from celery import bootsteps
+
+from services.shared import settings
+from worker import app, guards
+
+guards.FAILED_GRACE_S = guards.CERTAIN_AFTER_S = 1.0
+make = app.make_app
+
+
+class Fails(bootsteps.StartStopStep):
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent):
+        print(*(child.pid for child in active_children()), file=sys.__stdout__, flush=True)
+        raise ZeroDivisionError("a bug")
+
+
+class Hangs(bootsteps.StartStopStep):
+    requires = ("worker.guards:EndGuard",)
+
+    def close(self, parent):
+        if sys.argv[1] == "python":
+            time.sleep(600)
+        ctypes.PyDLL(None).sleep(600)  # no thread of Python gets to run
+
+
+def failing(settings):
+    made = make(settings)
+    made.steps["consumer"].add(Fails)
+    made.steps["worker"].add(Hangs)
+    return made
+
+
+app.make_app = failing
+app.main(settings.load())
+"""
+
+
+@pytest.mark.parametrize(("where", "code"), [("python", STALLED_EXIT), ("c", 1)])
+@pytest.mark.timeout(120)
+def test_a_worker_that_hangs_in_its_shutdown_ends(
+    settings: Settings, where: str, code: int
+) -> None:
+    """A worker with processes that fails and hangs in its shutdown ends, and they with it."""
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-c", PROGRAM, where],
+        stdout=subprocess.PIPE,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": settings.database_url or "",
+            "REDIS_URL": settings.redis_url or "",
+            "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+            "RASID_CONCURRENCY": "2",
+        },
+        text=True,
+    )
+    try:
+        assert worker.stdout is not None
+        children = [int(pid) for pid in worker.stdout.readline().split()]
+
+        assert len(children) == 2
+        assert worker.wait(60) == code
+        for pid in children:
+            _wait_until_gone(pid)
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def _wait_until_gone(pid: int) -> None:
+    try:
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            process.wait(30)
+    except psutil.NoSuchProcess:
+        return
