@@ -120,7 +120,7 @@ def test_dead_letters(product: Product) -> None:
     assert (letter["page_id"], letter["reason"]) == (bad.id, "error")
     assert rasid("status", env=env).returncode == 1
     assert rasid("dead-letters", "show", bad.id, "--body", env=env).stdout == bad.body
-    assert b"1 would be replayed" in rasid("dead-letters", "replay", "--dry-run", env=env).stdout
+    assert b"1 pages" in rasid("dead-letters", "replay", "--dry-run", env=env).stdout
     assert b"1 would be discarded" in rasid("dead-letters", "discard", env=env).stdout
     product.stack.stop_process("worker")
     product.spawn("mended", "-m", "services.cli", "worker")

@@ -53,17 +53,22 @@ def demo_source(site: Site, *, delay_s: float = 0.05) -> Source:
 def _run(
     results: Connection,
     work: Callable[..., object],
-    settings: Settings,
     *args: Any,
     **kwargs: Any,
 ) -> None:
-    url = as_role(settings.database_url or "", "crawler")
-    settings = settings.model_copy(update={"database_url": url})
     try:
-        results.send(work(settings, *args, **kwargs, progress=print))
+        results.send(work(*map(_as_crawler, args), **kwargs, progress=print))
     except Exception as error:
         results.send(error)
         raise
+
+
+def _as_crawler(argument: Any) -> Any:
+    """Return settings with the crawler's own login, and anything else as it is."""
+    if not isinstance(argument, Settings):
+        return argument
+    url = as_role(argument.database_url or "", "crawler")
+    return argument.model_copy(update={"database_url": url})
 
 
 @contextmanager
