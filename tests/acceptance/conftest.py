@@ -44,7 +44,7 @@ class Product:
 
     def spawn(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> int:
         """Run a program with its own rights; it is started again whenever it ends."""
-        own = as_command(self.stack.database_url, argv[-1] if argv[0] == "-m" else "worker")
+        own = as_command(self.stack.database_url, argv[2] if argv[0] == "-m" else "worker")
         env = {"PYTHONPATH": str(ROOT), **environment(self.settings), **QUICK, **(env or {})}
         return self.stack.spawn(
             name,
