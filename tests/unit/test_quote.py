@@ -135,12 +135,12 @@ def test_places_are_exact_and_the_order_of_two_texts_makes_no_difference(
     left: list[str], right: list[str], odd: str
 ) -> None:
     """The text between a passage's places has its words, all of them and no others."""
-    one, other = quote.Reading(" ".join(left) + odd), quote.Reading(odd + "،".join(right))
+    one, other = quote.Reading(" ".join([*left, odd])), quote.Reading("،".join([odd, *right]))
     found = quote.shared(one.tokens, other.tokens)
 
     for text, side, spans in (
-        (" ".join(left) + odd, one, [passage.one for passage in found]),
-        (odd + "،".join(right), other, [passage.other for passage in found]),
+        (" ".join([*left, odd]), one, [passage.one for passage in found]),
+        ("،".join([odd, *right]), other, [passage.other for passage in found]),
     ):
         for first, end in spans:
             start, stop = side.place(first, end)
