@@ -23,6 +23,7 @@ from services.storage.migrate import migrate
 
 NAMES = ("postgres", "bodies", "broker")
 CLONE_NEWNS = 0x20000
+MNT_DETACH = 2
 #: Megabytes: so much that a run never fills it by itself.
 DISKS = {"pg": 600, "bodies": 64}
 TEMPLATE = "rasid_template"
@@ -182,6 +183,9 @@ class Servers:
             connection.execute(
                 f"create database {database} template {TEMPLATE} strategy file_copy".encode()
             )
+        with self.admin(database) as connection:
+            # Else the feed notices that it is a copy, and lets its positions jump.
+            connection.execute(b"update rasid.feed_timelines set server = rasid.feed_server()")
         for name in ("broker", "bodies"):
             with self.redis(name) as client:
                 client.flushall()
@@ -226,4 +230,7 @@ def _each(some: list[psutil.Process], do: Callable[[psutil.Process], None]) -> N
 
 def remove(state: Path) -> None:
     """Remove the directory of servers that have stopped."""
+    if LIBC is not None:
+        for disk in state.glob("*/disk-*"):
+            LIBC.umount2(os.fsencode(disk), MNT_DETACH)
     shutil.rmtree(state, ignore_errors=True)
