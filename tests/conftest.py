@@ -1,6 +1,7 @@
 """Real servers for the tests: one Postgres and two Redis a run, an empty database for each test."""
 
 import itertools
+import signal
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,14 @@ TEMPLATE = "rasid_template"
 # How long an example takes says how busy the machine is.
 hypothesis_settings.register_profile("rasid", deadline=None)
 hypothesis_settings.load_profile("rasid")
+
+
+def pytest_configure() -> None:
+    """Undo what `nohup` and `&` do: what ignores Ctrl-C has all ignore it that it starts."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            python = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, python)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
