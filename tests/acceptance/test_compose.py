@@ -299,7 +299,7 @@ def test_killing_anything_loses_nothing(project: Project, tmp_path: Path) -> Non
     assert sorted(stored) == sorted(map(url_of, range(ARTICLES)))
     assert count(after) == count(before) + ARTICLES + SCRAPS
     assert count(after, "rejected") == count(before, "rejected") + SCRAPS
-    assert not after["dead_letters"]
+    assert not after["dead_letters"], project.rasid("dead-letters", "list", "--json")
     containers = project.containers()
     for name in ("worker-1", "worker-2", "redis-bodies-1", "postgres-1"):
         assert containers[name]["RestartCount"] >= 1, name
