@@ -35,6 +35,7 @@ from services.shared import settings as settings_module
 from services.shared.settings import Settings
 from services.storage.migrate import migrate
 from tests.integration.crawls import CONTEXT, crawling
+from tests.roles import let_in
 from tests.site import newspapers
 from tests.site.server import Site, serve
 
@@ -158,6 +159,7 @@ def run_ours(hosts: int, each: int) -> Figures:
         serve(hosts=hosts) as site,
     ):
         migrate(stack.database_url)
+        let_in(stack.database_url)
         urls = newspapers.publish(site, each)
         papers = newspapers.sources(site, delay_s=0)
         settings = _settings(stack, hosts)
