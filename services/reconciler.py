@@ -9,6 +9,7 @@ import threading
 import time
 
 from services.queue import Queue
+from services.queue.reconcile import Reconciler
 from services.shared.backoff import Backoff
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
@@ -33,7 +34,7 @@ def main(settings: Settings) -> None:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    queue = Queue(settings)
+    reconciler = Reconciler(Queue(settings))
     log.info("reconciler starts", every_s=settings.reconcile_every_s)
     # Beside the loop: neither waits for the other's store.
     publisher = threading.Thread(target=_publish, args=(settings, stop), daemon=True)
@@ -42,7 +43,7 @@ def main(settings: Settings) -> None:
     while not stop.is_set():
         wait = settings.reconcile_every_s
         try:
-            look(queue)
+            look(reconciler)
             sign_of_life(settings)
             backoff.reset()
         except TransientError as error:
@@ -79,13 +80,13 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
     database.close()
 
 
-def look(queue: Queue) -> int:
+def look(reconciler: Reconciler) -> int:
     """Send again what has waited too long; return how many pages.
 
     Raises:
         TransientError: Redis is away.
     """
-    sent = queue.reconcile()
+    sent = reconciler.reconcile()
     if total := sum(sent.values()):
         log.warning("sent again", **{lane: count for lane, count in sent.items() if count})
     return total

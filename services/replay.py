@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from services.queue import CHUNK, Queue, ticket
+from services.queue import CHUNK, Queue
+from services.queue.bodies import ticket
 from services.shared.contracts import RawPage
 from services.shared.errors import TransientError
 from services.shared.sources import Source

@@ -16,7 +16,8 @@ from dataclasses import replace
 
 import psycopg
 
-from services.queue import Queue, Taken, Unreadable, of_ticket
+from services.queue import Queue
+from services.queue.bodies import Taken, Unreadable, of_ticket
 from services.shared import compression
 from services.shared.contracts import (
     EXTRACTOR_VERSION,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from celery import Celery, Task
 
-from services.queue import TASK, Queue, is_page_id
+from services.queue import TASK, Queue
+from services.queue.bodies import is_page_id
 from services.queue.brake import Braked
 from services.shared.backoff import Backoff
 from services.shared.contracts import LANES, Lane

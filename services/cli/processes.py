@@ -12,6 +12,7 @@ from services.cli.app import progress_console
 from services.cli.session import Session, environment
 from services.local import Stack
 from services.queue import Queue
+from services.queue.reconcile import Reconciler
 from services.shared.errors import RasidError, TransientError
 
 #: A worker that ends so often by itself will not do the work.
@@ -45,6 +46,7 @@ def drain(session: Session, *, timeout_s: float = 3600) -> None:
     """
     crashes = 0
     queue = Queue(session.settings)
+    reconciling = Reconciler(queue)
     end = time.monotonic() + timeout_s
     look_at = time.monotonic() + session.settings.reconcile_every_s
     with progress_console().status("worker starts") as shown:
@@ -60,7 +62,7 @@ def drain(session: Session, *, timeout_s: float = 3600) -> None:
             if session.stack and time.monotonic() > look_at:
                 look_at = time.monotonic() + session.settings.reconcile_every_s
                 with suppress(TransientError):
-                    reconciler.look(queue)
+                    reconciler.look(reconciling)
             if session.stack is None:
                 time.sleep(0.2)
             elif ended := session.stack.wait(0.1):

@@ -14,6 +14,7 @@ from services.cli.processes import drain, spawn, stop_on_signals
 from services.cli.session import servers
 from services.cli.sources_file import read_sources
 from services.queue import Queue
+from services.queue.reconcile import Reconciler
 from services.shared.contracts import LANES, Lane
 from services.shared.errors import RasidError
 from services.shared.observability import configure_logging
@@ -102,7 +103,9 @@ def reconcile(
 
     with servers(settings_of(context)) as session:
         if once:
-            output().print(f"{reconciler.look(Queue(session.settings))} pages sent again.")
+            output().print(
+                f"{reconciler.look(Reconciler(Queue(session.settings)))} pages sent again."
+            )
         else:
             reconciler.main(session.settings)
 

@@ -67,9 +67,11 @@ def servers(settings: Settings, *, redis: bool = True) -> Iterator[Session]:
         session = Session(_with_addresses(settings, stack), stack)
         if redis:
             # The embedded broker begins empty: of what was left on the queue no worker knows.
-            from services.queue import Queue  # here, because it takes long and most need it not
+            # Here, because it takes long and most need it not.
+            from services.queue import Queue
+            from services.queue.reconcile import Reconciler
 
-            Queue(session.settings).send_all()
+            Reconciler(Queue(session.settings)).send_all()
         yield session
 
 

@@ -10,28 +10,23 @@ published). In the broker, which may lose everything: Celery's own, `rasid:attem
 `rasid:resent` (ids, scored by when they were sent again).
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeGuard
 
 from celery import Celery
-from redis.exceptions import ResponseError
 
+from services.queue.bodies import Taken, Unreadable, pack, unpack
 from services.queue.brake import Brake
 from services.queue.broker import CELERY_QUEUES, make_celery, open_client, transient_errors
-from services.shared import compression, contracts
 from services.shared.backoff import Backoff
 from services.shared.contracts import LANES, Lane, RawPage
-from services.shared.errors import InvalidMessage, TransientError
+from services.shared.errors import TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import MIB, Settings
 
 TASK = "rasid.process"
 CHUNK = 10  # ids in a task: ten make the message's cost a tenth, and one transaction
-#: A page's id, or the ticket of one that is read again.
-PAGE_ID = re.compile(r"[\w-]{1,80}(?:\.\d{1,18})?", re.ASCII)
 BODY = "rasid:body:"
 PENDING = {lane: f"rasid:pending:{lane}" for lane in LANES}
 ATTEMPTS = "rasid:attempts"
@@ -39,31 +34,8 @@ RESENT = "rasid:resent"
 #: Share of the bodies' Redis memory, and of each bound, at which producers stop and go on.
 MEMORY_HIGH = 0.7
 LOW = 0.5
-#: With more messages than this waiting, old pages are merely waiting their turn.
-BUSY_MESSAGES = 100
-KEPT = MIB  # of what is too large to be a page
-LOOK = 5000  # pending ids the reconciler looks at per lane and round
-SCAN = 1000  # bodies it looks at per round
-#: Clocks of machines may differ by so much; a time further ahead was written by a wrong one.
-CLOCKS_DIFFER_S = 60.0
 
 log = get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """A raw page taken from the queue, and its body as it was stored (one zstd frame)."""
-
-    page: RawPage
-    compressed: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """What lay under a page's id is not a raw page: the bytes as they were, and why."""
-
-    stored: bytes
-    problem: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +65,6 @@ class Fullness:
     depth: Depth = field(repr=False)
 
 
-def is_page_id(value: object) -> TypeGuard[str]:
-    """Tell what can be the id of a page or a ticket; those of `RawPage.id` are 32 digits."""
-    return isinstance(value, str) and bool(PAGE_ID.fullmatch(value))
-
-
 class Queue:
     """The queue between the producers of raw pages and the workers."""
 
@@ -107,14 +74,11 @@ class Queue:
         Raises:
             RasidError: an address is none.
         """
-        self._settings = settings
-        self._bodies = open_client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL", settings)
-        self._broker = open_client(settings.redis_url or "", "REDIS_URL", settings)
+        self.settings = settings
+        self.bodies = open_client(settings.bodies_url, "REDIS_BODIES_URL or REDIS_URL", settings)
+        self.broker = open_client(settings.redis_url or "", "REDIS_URL", settings)
         self._celery = celery or make_celery(settings)
-        self._scanned = 0
-        self.brake = Brake(settings, self._bodies)
-
-    # ------------------------------------------------------------------ producers
+        self.brake = Brake(settings, self.bodies)
 
     def publish(self, pages: Sequence[RawPage], lane: Lane) -> int:
         """Store the pages and tell the workers; return how many were not pending already.
@@ -129,9 +93,9 @@ class Queue:
             return 0
         now = time.time()
         ids = [page.id for page in pages]
-        with transient_errors(), self._bodies.pipeline(transaction=True) as pipe:
+        with transient_errors(), self.bodies.pipeline(transaction=True) as pipe:
             for page_id, page in zip(ids, pages, strict=True):
-                pipe.set(BODY + page_id, _pack(page), nx=True)
+                pipe.set(BODY + page_id, pack(page), nx=True)
             pipe.zadd(PENDING[lane], dict.fromkeys(ids, now), nx=True)
             stored = pipe.execute()[:-1]
         new = [page_id for page_id, is_new in zip(ids, stored, strict=True) if is_new]
@@ -150,9 +114,9 @@ class Queue:
             TransientError: Redis is away or full; nothing of the pages is stored.
         """
         now = time.time()
-        with transient_errors(), self._bodies.pipeline(transaction=True) as pipe:
+        with transient_errors(), self.bodies.pipeline(transaction=True) as pipe:
             for ticket, page in pages.items():
-                body = _pack(page) if isinstance(page, RawPage) else page
+                body = pack(page) if isinstance(page, RawPage) else page
                 pipe.set(BODY + ticket, body, nx=True)
             pipe.zadd(PENDING["replay"], dict.fromkeys(pages, now), nx=True)
             pipe.execute()
@@ -177,7 +141,7 @@ class Queue:
         Raises:
             TransientError: Redis is away.
         """
-        with transient_errors(), self._bodies.pipeline(transaction=False) as pipe:
+        with transient_errors(), self.bodies.pipeline(transaction=False) as pipe:
             for key in PENDING.values():
                 pipe.zcard(key)
             return dict(zip(LANES, pipe.execute(), strict=True))
@@ -189,15 +153,15 @@ class Queue:
             TransientError: Redis is away.
         """
         with transient_errors():
-            pipe = self._bodies.pipeline(transaction=False)
+            pipe = self.bodies.pipeline(transaction=False)
             for key in PENDING.values():
                 pipe.zcard(key)
                 pipe.zrange(key, 0, 0, withscores=True)
             pipe.info("memory")
             *answers, memory = pipe.execute()
-            messages = self._messages()
+            messages = self.messages()
         oldest = [score for first in answers[1::2] for _, score in first]
-        limit = self._settings.queue_max_mb * MIB
+        limit = self.settings.queue_max_mb * MIB
         if memory.get("maxmemory"):
             limit = min(limit, int(memory["maxmemory"] * MEMORY_HIGH))
         return Depth(
@@ -216,10 +180,10 @@ class Queue:
         """
         depth = self.depth()
         shares = {
-            f"{depth.total} pages are waiting": depth.total / self._settings.queue_max_pages,
+            f"{depth.total} pages are waiting": depth.total / self.settings.queue_max_pages,
             f"{depth.used_bytes // MIB} MB are waiting": depth.used_bytes / depth.max_bytes,
             f"the oldest page waits since {depth.oldest_age_s:.0f} s": depth.oldest_age_s
-            / self._settings.queue_max_age_s,
+            / self.settings.queue_max_age_s,
         }
         reason, share = max(shares.items(), key=lambda item: item[1])
         return Fullness(full=share >= 1, room=share < LOW, reason=reason, depth=depth)
@@ -246,15 +210,13 @@ class Queue:
             waiting = True
             time.sleep(wait)
 
-    # ------------------------------------------------------------------ workers
-
     def count_attempts(self, ids: Sequence[str]) -> list[int]:
         """Count one more attempt for each id and return the counts, this one included.
 
         Raises:
             TransientError: the broker is away.
         """
-        with transient_errors(), self._broker.pipeline(transaction=False) as pipe:
+        with transient_errors(), self.broker.pipeline(transaction=False) as pipe:
             for page_id in ids:
                 pipe.hincrby(ATTEMPTS, page_id, 1)
             return [int(count) for count in pipe.execute()]
@@ -266,7 +228,7 @@ class Queue:
             TransientError: the broker is away.
         """
         with transient_errors():
-            self._broker.hdel(ATTEMPTS, *ids)
+            self.broker.hdel(ATTEMPTS, *ids)
 
     def attempts(self, ids: Sequence[str]) -> list[int]:
         """Return how often each id has been tried.
@@ -275,7 +237,7 @@ class Queue:
             TransientError: the broker is away.
         """
         with transient_errors():
-            return [int(count or 0) for count in self._broker.hmget(ATTEMPTS, list(ids))]
+            return [int(count or 0) for count in self.broker.hmget(ATTEMPTS, list(ids))]
 
     def take(self, ids: Sequence[str]) -> dict[str, Taken | Unreadable | None]:
         """Return each id's page; None where the body is gone.
@@ -285,18 +247,18 @@ class Queue:
         Raises:
             TransientError: Redis is away.
         """
-        most = 2 * self._settings.max_body_bytes
+        most = 2 * self.settings.max_body_bytes
         with transient_errors():
-            pipe = self._bodies.pipeline(transaction=False)
+            pipe = self.bodies.pipeline(transaction=False)
             for page_id in ids:
                 # What is larger than any page is not even fetched.
                 pipe.getrange(BODY + page_id, 0, most)
             stored = pipe.execute(raise_on_error=False)
             for answer in stored:
-                if isinstance(answer, ResponseError) and not str(answer).startswith("WRONGTYPE"):
+                if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
                     raise answer
         return {
-            page_id: _unpack(answer, most) if isinstance(answer, bytes) and answer else None
+            page_id: unpack(answer, most) if isinstance(answer, bytes) and answer else None
             for page_id, answer in zip(ids, stored, strict=True)
         }
 
@@ -308,113 +270,24 @@ class Queue:
         """
         with transient_errors():
             # Not a transaction: inside one, a Redis at its memory limit refuses even removals.
-            pipe = self._bodies.pipeline(transaction=False)
+            pipe = self.bodies.pipeline(transaction=False)
             pipe.unlink(*(BODY + page_id for page_id in ids))
             for key in PENDING.values():
                 pipe.zrem(key, *ids)
             pipe.execute()
-            hints = self._broker.pipeline(transaction=False)
+            hints = self.broker.pipeline(transaction=False)
             hints.hdel(ATTEMPTS, *ids)
             hints.zrem(RESENT, *ids)
             hints.execute()
 
-    # ------------------------------------------------------------------ reconciler
-
-    def reconcile(self) -> dict[Lane, int]:
-        """Send again what has been pending too long, and return how many ids of each lane.
-
-        Ids that were tried before go alone, so that a page that kills its worker never takes
-        its neighbours. While the brake is on, workers send on what they do not take.
+    def messages(self) -> int:
+        """Return how many messages wait in the broker.
 
         Raises:
-            TransientError: Redis is away.
+            TransientError: the broker is away.
         """
-        if self.brake.state() and self._messages():
-            return dict.fromkeys(LANES, 0)
-        sent = {lane: self._reconcile(lane) for lane in LANES}
-        sent["bulk"] += self._adopt()
-        self._forget_done()
-        return sent
-
-    def _adopt(self) -> int:
-        """Look at some of the bodies; those that are pending in no lane are published again."""
         with transient_errors():
-            self._scanned, keys = self._bodies.scan(self._scanned, match=BODY + "*", count=SCAN)
-            names = [k.decode("ascii", "replace") for k in keys if isinstance(k, bytes)]
-            ids = [name for k in names if is_page_id(name := k.removeprefix(BODY))]
-            if not ids:
-                return 0
-            lanes = [self._bodies.zmscore(key, ids) for key in PENDING.values()]
-            lost = [i for i, *at in zip(ids, *lanes, strict=True) if not any(at)]
-            if lost:
-                self._bodies.zadd(PENDING["bulk"], dict.fromkeys(lost, time.time()), nx=True)
-        self.send(lost, "bulk")
-        return len(lost)
-
-    def _messages(self) -> int:
-        with transient_errors():
-            return sum(int(self._broker.llen(name)) for name in CELERY_QUEUES.values())
-
-    def _forget_done(self) -> None:
-        """Remove notes on pages that are not pending: their worker died before it could."""
-        with transient_errors():
-            noted = [*self._broker.hkeys(ATTEMPTS), *self._broker.zrange(RESENT, 0, -1)]
-            if not noted:
-                return
-            lanes = [self._bodies.zmscore(key, noted) for key in PENDING.values()]
-            done = [i for i, *at in zip(noted, *lanes, strict=True) if not any(at)]
-            if done:
-                self._broker.hdel(ATTEMPTS, *done)
-                self._broker.zrem(RESENT, *done)
-
-    def _reconcile(self, lane: Lane) -> int:
-        with transient_errors():
-            if self._broker.llen(CELERY_QUEUES[lane]) >= BUSY_MESSAGES:
-                return 0
-            before = time.time() - self._settings.requeue_after_s
-            after = time.time() + CLOCKS_DIFFER_S
-            old = [
-                *self._bodies.zrangebyscore(PENDING[lane], "-inf", before, start=0, num=LOOK),
-                *self._bodies.zrangebyscore(PENDING[lane], after, "+inf", start=0, num=LOOK),
-            ]
-            ids = self._page_ids(lane, old)
-            if not ids:
-                return 0
-            sent = zip(ids, self._broker.zmscore(RESENT, ids), strict=True)
-            ids = [i for i, at in sent if at is None or not before <= at <= after]
-            if not ids:
-                return 0
-            self._broker.zadd(RESENT, dict.fromkeys(ids, time.time()))
-        tried = {i for i, count in zip(ids, self.attempts(ids), strict=True) if count > 0}
-        self.send([i for i in ids if i not in tried], lane)
-        self.send([i for i in ids if i in tried], lane, alone=True)
-        return len(ids)
-
-    def _page_ids(self, lane: Lane, members: Sequence[object]) -> list[str]:
-        """Return pending ids; what is none, and so no page, is taken out and told."""
-        raw = [member for member in members if isinstance(member, bytes)]
-        ids = [member.decode("ascii", "replace") for member in raw]
-        foreign = [m for m, page_id in zip(raw, ids, strict=True) if not is_page_id(page_id)]
-        if foreign:
-            told = foreign[0][:100]
-            log.warning("not page ids: removed", lane=lane, count=len(foreign), first=told)
-            self._bodies.zrem(PENDING[lane], *foreign)
-        return list(filter(is_page_id, ids))
-
-    def send_all(self) -> int:
-        """Tell the workers of every pending page, and return how many: for a broker that is new.
-
-        Raises:
-            TransientError: Redis is away.
-        """
-        total = 0
-        for lane, key in PENDING.items():
-            with transient_errors():
-                ids = self._bodies.zrange(key, 0, -1)
-                page_ids = self._page_ids(lane, ids)
-            self.send(page_ids, lane)
-            total += len(page_ids)
-        return total
+            return sum(int(self.broker.llen(name)) for name in CELERY_QUEUES.values())
 
     def ping(self) -> None:
         """Return if both Redis servers answer.
@@ -423,35 +296,5 @@ class Queue:
             TransientError: one does not.
         """
         with transient_errors():
-            self._bodies.ping()
-            self._broker.ping()
-
-
-def ticket(page_id: str, replay_id: int) -> str:
-    """Return the id under which a page waits that is read again.
-
-    Not its own: it may come from the crawler at the same time.
-    """
-    return f"{page_id}.{replay_id}"
-
-
-def of_ticket(waiting_id: str) -> tuple[str, int | None]:
-    """Return the id of the page that waits under an id, and the replay that reads it again."""
-    page_id, _, replay_id = waiting_id.partition(".")
-    return page_id, int(replay_id) if replay_id else None
-
-
-def _pack(page: RawPage) -> bytes:
-    return contracts.encode_header(page) + b"\n" + compression.compress(page.body)
-
-
-def _unpack(stored: bytes, most: int) -> Taken | Unreadable:
-    """Return the page of up to `most` bytes; anybody who reaches Redis may have written it."""
-    if len(stored) > most:
-        return Unreadable(stored=stored[:KEPT], problem=f"more than {most} bytes")
-    header, _, compressed = stored.partition(b"\n")
-    try:
-        page = contracts.decode_header(header, compression.decompress(compressed, most))
-    except (ValueError, InvalidMessage) as error:
-        return Unreadable(stored=stored, problem=str(error))
-    return Taken(page=page, compressed=compressed)
+            self.bodies.ping()
+            self.broker.ping()

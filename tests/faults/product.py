@@ -18,7 +18,8 @@ import psycopg
 
 from services.local import processes
 from services.local.processes import Command
-from services.queue import BODY, Queue, _pack
+from services.queue import BODY, Queue
+from services.queue.bodies import pack
 from services.shared import settings as settings_module
 from services.shared.contracts import RawPage
 from services.shared.errors import RasidError
@@ -299,7 +300,7 @@ class Product:
         """Store bodies of which no set and no message tells."""
         with self.servers.redis("bodies") as client:
             for page in pages:
-                client.set(BODY + page.id, _pack(page))
+                client.set(BODY + page.id, pack(page))
 
     def one_of(self, pids: Sequence[int], chance: random.Random) -> int | None:
         """Return one of the processes, if there is any."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from services.queue import Taken, Unreadable, _pack, _unpack
+from services.queue.bodies import Taken, Unreadable, pack, unpack
 from services.shared import compression, source_files, sources
 from services.shared.contracts import RawPage
 from services.shared.errors import InvalidSources
@@ -126,7 +126,7 @@ def message(data: bytes) -> None:
     if data[:1] < b"\x80":
         header, _, body = stored.partition(b"\n")
         stored = header + b"\n" + compression.compress(body)
-    taken = _unpack(stored, MOST)
+    taken = unpack(stored, MOST)
     if isinstance(taken, Unreadable):
         assert taken.stored == stored
         assert taken.problem
@@ -140,9 +140,7 @@ def message(data: bytes) -> None:
     assert page.status is None or isinstance(page.status, int)
     is_time(page.fetched_at)
     is_time(page.feed_published_at)
-    assert _unpack(_pack(page), MOST) == Taken(
-        page=page, compressed=compression.compress(page.body)
-    )
+    assert unpack(pack(page), MOST) == Taken(page=page, compressed=compression.compress(page.body))
     assert len(page.id) == 32
     read(page)
 
@@ -167,9 +165,9 @@ def _messages() -> Iterator[bytes]:
         rules={"body": "p"},
         feed_published_at=datetime(2024, 5, 3, tzinfo=UTC),
     )
-    header, _, _ = _pack(page).partition(b"\n")
+    header, _, _ = pack(page).partition(b"\n")
     yield b"\0" + header + b"\n" + page.body
-    yield b"\xff" + _pack(page)
+    yield b"\xff" + pack(page)
     fields = json.loads(header)
     for name in fields:
         yield b"\0" + json.dumps({**fields, name: [1]}).encode() + b"\n" + page.body

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.cli import brake
+from services.queue.reconcile import Reconciler
 from services.shared.contracts import Article, RawPage, Rejection
 from services.shared.settings import Settings
 from services.storage import dead_letters
@@ -43,7 +44,7 @@ def work(edges: tasks.Edges, *, chunks: int = 1000) -> int:
     """Be a worker for so many chunks, or until nothing waits; return how many pages are left."""
     queue = edges.queue
     for _ in range(chunks):
-        waiting = [i.decode() for i in queue._bodies.zrange("rasid:pending:live", 0, 9)]  # type: ignore[union-attr]
+        waiting = [i.decode() for i in queue.bodies.zrange("rasid:pending:live", 0, 9)]  # type: ignore[union-attr]
         if not waiting:
             break
         tasks.run(edges, "live", waiting)
@@ -110,7 +111,7 @@ def test_another_worker_knows(edges: tasks.Edges, monkeypatch: pytest.MonkeyPatc
     third = tasks.Edges.of(edges.settings)
     tasks.run(third, "live", [raw.id for raw in pages[20:30]])
     assert third.queue.depth().total == 20
-    assert third.queue.reconcile()["live"] == 0
+    assert Reconciler(third.queue).reconcile()["live"] == 0
     monkeypatch.undo()
     assert third.queue.brake.release()
     assert work(third) == 0

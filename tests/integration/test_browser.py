@@ -15,7 +15,8 @@ from crawler import addresses, browser
 from crawler.context import Context
 from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
-from services.queue import PENDING, Queue, Taken
+from services.queue import PENDING, Queue
+from services.queue.bodies import Taken
 from services.queue.broker import redis_url
 from services.shared import source_files
 from services.shared.errors import RasidError

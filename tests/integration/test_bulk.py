@@ -12,7 +12,8 @@ import redis
 
 from crawler import bulk
 from crawler.bulk import Done
-from services.queue import PENDING, Queue, Taken
+from services.queue import PENDING, Queue
+from services.queue.bodies import Taken
 from services.queue.broker import redis_url
 from services.shared.contracts import Lane
 from services.shared.settings import Settings

@@ -19,7 +19,8 @@ from crawler.summary import Summary
 from services.demo import site as demo_site
 from services.demo.newspaper import REMOVED
 from services.local import Stack
-from services.queue import PENDING, Queue, Taken
+from services.queue import PENDING, Queue
+from services.queue.bodies import Taken
 from services.queue.broker import redis_url
 from services.shared.contracts import RawPage
 from services.shared.errors import RasidError

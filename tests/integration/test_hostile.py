@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.queue import BODY, PENDING, Queue
 from services.queue.broker import redis_url
+from services.queue.reconcile import Reconciler
 from services.shared import compression
 from services.shared.contracts import RawPage, encode_header
 from services.shared.settings import Settings
@@ -94,10 +95,10 @@ def test_what_is_pending_is_no_page(settings: Settings, bodies: redis.Redis) -> 
     bodies.zadd(PENDING["live"], foreign)
     bodies.set(BODY.encode() + b"\xff", b"x")
 
-    assert queue.reconcile()["live"] == 1
+    assert Reconciler(queue).reconcile()["live"] == 1
     assert bodies.zrange(PENDING["live"], 0, -1) == [PAGE.id.encode()]
     bodies.zadd(PENDING["bulk"], foreign)
-    assert queue.send_all() == 1
+    assert Reconciler(queue).send_all() == 1
 
 
 @given(

@@ -16,7 +16,8 @@ import redis
 from services.importer import run as importer
 from services.importer.progress import Report
 from services.importer.summary import Summary
-from services.queue import PENDING, Queue, Taken
+from services.queue import PENDING, Queue
+from services.queue.bodies import Taken
 from services.queue.broker import redis_url
 from services.shared.contracts import RawPage, Rejection
 from services.shared.errors import RasidError

@@ -9,8 +9,10 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue import ATTEMPTS, Queue, Taken, Unreadable
+from services.queue import ATTEMPTS, Queue
+from services.queue.bodies import Taken, Unreadable
 from services.queue.broker import CELERY_QUEUES, celery_url, redis_url
+from services.queue.reconcile import Reconciler
 from services.shared import contracts
 from services.shared.contracts import RawPage
 from services.shared.errors import InvalidMessage, TransientError
@@ -113,7 +115,7 @@ class TestPublish:
 
         queue = Queue(settings.model_copy(update={"requeue_after_s": 0.001}))
         time.sleep(0.01)
-        assert queue.reconcile() == {"live": 3, "bulk": 0, "replay": 0}
+        assert Reconciler(queue).reconcile() == {"live": 3, "bulk": 0, "replay": 0}
         assert messages(settings) == 1
 
     def test_bodies_full(self, queue: Queue, settings: Settings) -> None:
@@ -156,7 +158,7 @@ class TestReconcile:
         broker(settings).flushall()
         time.sleep(0.02)
 
-        assert queue.reconcile()["live"] == 15
+        assert Reconciler(queue).reconcile()["live"] == 15
         assert messages(settings) == 2
 
     def test_body_without_pending_id(self, settings: Settings) -> None:
@@ -166,9 +168,9 @@ class TestReconcile:
         bodies(settings).zrem("rasid:pending:live", *(raw.id for raw in pages(2)))
         broker(settings).flushall()
 
-        assert queue.reconcile()["bulk"] == 2
+        assert Reconciler(queue).reconcile()["bulk"] == 2
         assert queue.depth().pages == {"live": 1, "bulk": 2, "replay": 0}
-        assert queue.reconcile()["bulk"] == 0
+        assert Reconciler(queue).reconcile()["bulk"] == 0
 
     def test_wrong_clock(self, settings: Settings) -> None:
         """Pages that a machine published in the future do not wait until then."""
@@ -177,14 +179,14 @@ class TestReconcile:
         tomorrow = dict.fromkeys([raw.id for raw in pages(2)], time.time() + 86400)
         bodies(settings).zadd("rasid:pending:live", tomorrow)
 
-        assert [queue.reconcile()["live"] for _ in range(2)] == [2, 0]
+        assert [Reconciler(queue).reconcile()["live"] for _ in range(2)] == [2, 0]
 
     def test_young_page_is_left_alone(self, settings: Settings) -> None:
         """A page that was published just now is on its way."""
         queue = Queue(settings)
         queue.publish(pages(3), "live")
 
-        assert queue.reconcile()["live"] == 0
+        assert Reconciler(queue).reconcile()["live"] == 0
 
     def test_not_again_at_once(self, settings: Settings) -> None:
         """What was sent again has as long as before to be worked on."""
@@ -192,7 +194,7 @@ class TestReconcile:
         queue.publish(pages(3), "live")
         time.sleep(0.6)
 
-        assert [queue.reconcile()["live"] for _ in range(2)] == [3, 0]
+        assert [Reconciler(queue).reconcile()["live"] for _ in range(2)] == [3, 0]
 
     def test_tried_pages_go_alone(self, queue: Queue, settings: Settings) -> None:
         """A page that may have killed its worker does not take neighbours with it again."""
@@ -201,7 +203,7 @@ class TestReconcile:
         broker(settings).delete(*CELERY_QUEUES.values())
         time.sleep(0.02)
 
-        queue.reconcile()
+        Reconciler(queue).reconcile()
         assert messages(settings) == 4 + 1
 
     def test_notes_of_a_killed_worker_are_swept(self, queue: Queue) -> None:
@@ -210,7 +212,7 @@ class TestReconcile:
         queue.publish([pending], "bulk")
         queue.count_attempts([pending.id, done.id])
 
-        queue.reconcile()
+        Reconciler(queue).reconcile()
 
         assert queue.attempts([pending.id, done.id]) == [1, 0]
 
@@ -220,7 +222,7 @@ class TestReconcile:
         broker(settings).rpush(CELERY_QUEUES["live"], *itertools.repeat("x", 100))
         time.sleep(0.02)
 
-        assert queue.reconcile()["live"] == 0
+        assert Reconciler(queue).reconcile()["live"] == 0
 
 
 class TestFullness:

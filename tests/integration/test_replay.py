@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from services import replay
-from services.queue import Queue, ticket
+from services.queue import Queue
+from services.queue.bodies import ticket
 from services.shared.contracts import Article, RawPage, Rejection, Result
 from services.shared.settings import Settings
 from services.storage import Connection, Database, connect, dead_letters, replays, results
@@ -130,7 +131,7 @@ def news(number: int, sentence: str = "met for the {n}th time on the new bridge"
 def process_all(connection: Connection, settings: Settings) -> None:
     """Be the worker, until nothing waits."""
     queue = Queue(settings)
-    bodies = queue._bodies
+    bodies = queue.bodies
     for lane in ("live", "bulk", "replay"):
         while ids := [i.decode() for i in bodies.zrange(f"rasid:pending:{lane}", 0, 9)]:  # type: ignore[union-attr]
             pipeline.process(ids, lane, queue, connection, settings)
@@ -270,7 +271,7 @@ def test_the_same_command_goes_on(connection: Connection, settings: Settings, ne
     process_all(connection, settings)
     rest = replays.next_pages(connection, begun.id, after=10, limit=3)
     queue.publish_again({ticket(w.page_id, begun.id): w.message for w in rest if w.message})
-    queue._bodies.flushall()
+    queue.bodies.flushall()
 
     summary = read_again(connection, settings, Choice(older_than=2))
 
@@ -336,8 +337,8 @@ def test_a_message_nobody_could_read(connection: Connection, settings: Settings)
     queue = Queue(settings)
     queue.publish([news(1)], "live")
     key = f"rasid:body:{news(1).id}"
-    stored = bytes(queue._bodies.get(key) or b"")  # type: ignore[arg-type]
-    queue._bodies.set(key, newer_form := stored.replace(b'n": 1,', b'n": 99,'))
+    stored = bytes(queue.bodies.get(key) or b"")  # type: ignore[arg-type]
+    queue.bodies.set(key, newer_form := stored.replace(b'n": 1,', b'n": 99,'))
     process_all(connection, settings)
     (letter,) = dead_letters.listing(connection)
     assert letter.reason == "invalid_message"

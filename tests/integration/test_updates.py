@@ -13,7 +13,8 @@ from services.cli.status import _store_problems
 from services.cli.trace import _print_trace
 from services.demo import site as demo_site
 from services.demo.site import Site
-from services.queue import PENDING, Queue, Taken
+from services.queue import PENDING, Queue
+from services.queue.bodies import Taken
 from services.queue.broker import redis_url
 from services.shared import urls
 from services.shared.settings import Settings

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import redis
 
-from services.queue import PENDING, Queue, Taken
+from services.queue import PENDING, Queue
+from services.queue.bodies import Taken
 from services.queue.broker import redis_url
 from services.shared.settings import Settings
 from services.storage import connect
