@@ -14,7 +14,7 @@ from services.shared.backoff import Backoff
 from services.shared.errors import TransientError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
-from services.storage import Database, captures, changes, quotations, stories
+from services.storage import Database, changes, partitions
 
 #: A change whose writer was killed after its commit waits so long for its position.
 PUBLISH_EVERY_S = 1.0
@@ -65,9 +65,7 @@ def _publish(settings: Settings, stop: threading.Event) -> None:
             changes.publish(database.connection())
             if time.monotonic() >= roll_at:
                 roll_at = time.monotonic() + ROLL_AGAIN_S
-                stories.roll_bands(database.connection())
-                quotations.roll(database.connection())
-                captures.roll(database.connection())
+                partitions.roll(database.connection())
                 roll_at = time.monotonic() + ROLL_EVERY_S
             told = ""
             backoff.reset()

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from psycopg.rows import class_row
 
 from services.shared.errors import RasidError
-from services.storage import Connection, captures, queries, transient_errors
+from services.storage import Connection, captures, partitions, queries, transient_errors
 
 SQL = queries("archives")
 BATCH = 100
@@ -82,7 +82,7 @@ def days(connection: Connection, before: date) -> list[Day]:
     Raises:
         TransientError: Postgres is away, or a long transaction is in the way.
     """
-    captures.roll(connection)
+    partitions.roll(connection, "captures")
     values = {"days": captures.days(connection, before)}
     with transient_errors(), connection.cursor(row_factory=class_row(Day)) as cursor:
         return cursor.execute(SQL.days, values).fetchall()

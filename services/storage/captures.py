@@ -8,7 +8,7 @@ from psycopg.errors import LockNotAvailable
 
 from services.shared import compression
 from services.shared.errors import TransientError
-from services.storage import Connection, queries, transient_errors
+from services.storage import Connection, partitions, queries, transient_errors
 
 SQL = queries("captures")
 #: Finds a body by its hash and day: `body`, or one that knows the archive as well.
@@ -16,17 +16,6 @@ Reader = Callable[[Connection, bytes, date], bytes | None]
 #: Who stores a page has the table for some milliseconds; a dump has it for hours.
 DROP_ATTEMPTS = 10
 DROP_AGAIN_S = 1.0
-
-
-def roll(connection: Connection) -> None:
-    """Make the partitions of the next days.
-
-    Raises:
-        TransientError: Postgres is away, or a long transaction is in the way.
-    """
-    with transient_errors(), connection.transaction():
-        connection.execute(SQL.wait_briefly)
-        connection.execute(SQL.roll)
 
 
 def days(connection: Connection, before: date) -> list[date]:
@@ -74,7 +63,7 @@ def drop_before(connection: Connection, day: date) -> Iterator[int]:
     Raises:
         TransientError: as `drop`.
     """
-    roll(connection)  # what came before its partition has one then
+    partitions.roll(connection, "captures")  # what came before its partition has one then
     for old in days(connection, day):
         yield drop(connection, old)
 

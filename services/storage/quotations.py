@@ -124,17 +124,6 @@ def link(
             connection.execute(SQL.delete_repeated, {"ids": _maybe_repeated(rows, places)})
 
 
-def roll(connection: Connection) -> None:
-    """Make the partitions of the next weeks, and drop those nobody looks into.
-
-    Raises:
-        TransientError: Postgres is away, or a long transaction is in the way.
-    """
-    with transient_errors(), connection.transaction():
-        connection.execute(SQL.wait_briefly)
-        connection.execute(SQL.roll)
-
-
 def of_article(connection: Connection, article_id: int) -> list[Row]:
     """Return all who carry what an article carries, quotation by quotation, the first one first.
 

@@ -169,17 +169,6 @@ def link(
             connection.execute(SQL.mark, marks)
 
 
-def roll_bands(connection: Connection) -> None:
-    """Make the partitions of the next months, and drop those nobody looks into.
-
-    Raises:
-        TransientError: Postgres is away, or a long transaction is in the way.
-    """
-    with transient_errors(), connection.transaction():
-        connection.execute(SQL.wait_briefly)
-        connection.execute(SQL.roll_bands)
-
-
 def listing(
     connection: Connection, *, everything: bool, limit: int | None
 ) -> list[dict[str, object]]:

@@ -23,7 +23,16 @@ from services.importer.read import read
 from services.shared import compression
 from services.shared.contracts import DeadLetter, RawPage, Rejection
 from services.shared.errors import RasidError
-from services.storage import Connection, archives, captures, connect, dead_letters, replays, results
+from services.storage import (
+    Connection,
+    archives,
+    captures,
+    connect,
+    dead_letters,
+    partitions,
+    replays,
+    results,
+)
 from tests.factories import page, processed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +70,7 @@ def move(connection: Connection, day: date) -> None:
     for table in ("captures", "raw_pages"):
         statement = f"update rasid.{table} set captured_on = %s where captured_on = %s"
         connection.execute(statement.encode(), [day, TODAY])
-    captures.roll(connection)
+    partitions.roll(connection, "captures")
 
 
 def fill(connection: Connection, count: int = 40) -> list[RawPage]:

@@ -22,9 +22,9 @@ from services.shared.settings import Settings
 from services.storage import (
     Connection,
     archives,
-    captures,
     changes,
     connect,
+    partitions,
     prune,
     purges,
     results,
@@ -102,7 +102,7 @@ def test_killed_anywhere(connection: Connection, settings: Settings, tmp_path: P
     results.save(connection, items, 1)
     for table in (b"captures", b"raw_pages"):
         connection.execute(b"update rasid." + table + b" set captured_on = %s", [DAY])
-    captures.roll(connection)
+    partitions.roll(connection, "captures")
     files, work = tmp_path / "files", tmp_path / "work"
     list(
         run.run(connection, Order(address=str(files), before=TODAY, work=work), lambda _done: None)

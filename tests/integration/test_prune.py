@@ -21,6 +21,7 @@ from services.storage import (
     captures,
     connect,
     dead_letters,
+    partitions,
     prune,
     queries,
     raw_pages,
@@ -76,7 +77,7 @@ def age(connection: Connection) -> None:
         b"update rasid.raw_pages set processed_at = %s",
     ):
         connection.execute(statement, [OLD])
-    captures.roll(connection)
+    partitions.roll(connection, "captures")
 
 
 def run(connection: Connection, kind: Kind, before: datetime = BEFORE) -> int:
@@ -132,7 +133,7 @@ def test_days_come_ahead(connection: Connection) -> None:
     for _ in range(2):
         assert captures.body(connection, item.capture_sha256, late) == item.page.body
         assert captures.body(connection, item.capture_sha256) == item.page.body
-        captures.roll(connection)
+        partitions.roll(connection, "captures")
     assert all_of(connection, b"select count(*) from rasid.captures_default") == [0]
     assert captures.body(connection, b"none", late) is None
 

@@ -28,6 +28,7 @@ from services.storage import (
     changes,
     connect,
     links,
+    partitions,
     prune,
     purges,
     quotations,
@@ -248,7 +249,7 @@ def test_the_archive_is_written_anew(connection: Connection, tmp_path: Path) -> 
         results.save(connection, [processed(raw, Rejection(reason="soft_404"))], 1)
     for table in (b"captures", b"raw_pages"):
         connection.execute(b"update rasid." + table + b" set captured_on = %s", [DAY])
-    captures.roll(connection)
+    partitions.roll(connection, "captures")
     work = tmp_path / "work"
     order = Order(address=str(tmp_path / "files"), before=TODAY, work=work)
     list(run.run(connection, order, lambda _done: None))
@@ -282,7 +283,7 @@ def test_a_page_that_came_again_goes_from_all_days(connection: Connection, tmp_p
     results.save(connection, items, 1)
     for table in (b"captures", b"raw_pages"):
         connection.execute(b"update rasid." + table + b" set captured_on = %s", [DAY])
-    captures.roll(connection)
+    partitions.roll(connection, "captures")
     order = Order(address=str(tmp_path / "files"), before=TODAY, work=tmp_path / "work")
     list(run.run(connection, order, lambda _done: None))
     results.save(connection, items[:1], 1)

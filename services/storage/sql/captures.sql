@@ -2,9 +2,6 @@
 -- Who waits for a whole table holds up all who come after him.
 set local lock_timeout = '500ms';
 
--- name: roll
-select rasid.roll_captures();
-
 -- name: days
 -- Days that have a partition and are over, the oldest first; those before a time.
 select captured_on

@@ -135,13 +135,6 @@ where q.id = any(%(ids)s) and exists (
     )
 );
 
--- name: wait_briefly
--- Who waits for a whole table holds up all who come after him.
-set local lock_timeout = '500ms';
-
--- name: roll
-select rasid.roll_passages();
-
 -- name: of_article
 select to_jsonb(q) from media.quotation_articles as q
 where quotation_id in (

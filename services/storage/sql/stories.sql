@@ -156,13 +156,6 @@ with found as (
 update rasid.story_articles as member set looked_version = version
 from found where member.article_id = found.article_id;
 
--- name: wait_briefly
--- Who waits for a whole table holds up all who come after him.
-set local lock_timeout = '500ms';
-
--- name: roll_bands
-select rasid.roll_bands();
-
 -- name: outdated
 -- Articles whose fingerprint is of another version of the code, a batch in order of their ids.
 select member.article_id, member.version, article.text
