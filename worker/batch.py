@@ -12,26 +12,12 @@ from pebble import ProcessFuture, ProcessPool
 
 from services.shared.contracts import Article, DeadLetter, RawPage, Rejection
 from services.shared.settings import Settings
+from services.shared.versions import DETAILS
 from worker import pipeline
 from worker.extract import warm
 from worker.limits import guarded, limit_memory
 
 Line = dict[str, object]
-FIELDS = (
-    "published_at_precision",
-    "published_at_seen",
-    "modified_at",
-    "canonical_url",
-    "site_name",
-    "section",
-    "dateline",
-    "description",
-    "image_url",
-    "tags",
-    "labels",
-    "captions",
-    "comments_count",
-)
 
 
 def extract_lines(lines: Iterable[bytes], settings: Settings, jobs: int) -> Iterator[Line]:
@@ -130,7 +116,7 @@ def _line(
         "language": found and found.language,
         "rejection": failed and failed.reason,
         "detail": (failed and failed.detail) or None,
-        **{field: _json(getattr(found, field)) if found else None for field in FIELDS},
+        **{field: _json(getattr(found, field)) if found else None for field in DETAILS},
         "comments": [
             {"author": comment.author, "age": comment.age, "text": comment.text}
             for comment in (found.comments if found else ())

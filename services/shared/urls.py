@@ -121,6 +121,11 @@ def key(url: str) -> str:
     return f"{identity[: MAX_KEY_LENGTH - 72]}#sha256={digest}"
 
 
+def key_sha256(normalized_url: str) -> bytes:
+    """Return the hash under which an address is stored: of what `key` returns."""
+    return hashlib.sha256(normalized_url.encode()).digest()
+
+
 def host(url: str) -> str:
     """Return the host of an address in ASCII lower case, without port: `www.example.com`.
 

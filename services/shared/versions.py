@@ -9,6 +9,22 @@ from services.shared.contracts import VersionReason
 
 #: What makes a version: what a reader would call the article.
 FIELDS = ("title", "text", "authors", "language", "published_at")
+#: What an article says beside its versions' content.
+DETAILS = (
+    "published_at_precision",
+    "published_at_seen",
+    "modified_at",
+    "canonical_url",
+    "site_name",
+    "section",
+    "dateline",
+    "description",
+    "image_url",
+    "tags",
+    "labels",
+    "captions",
+    "comments_count",
+)
 #: A text with at most this share of the stored text's words may be a teaser of it ...
 MUCH_SHORTER = 0.6
 #: ... and is, if at least this share of its runs of three words stands in the stored text.

@@ -1,6 +1,5 @@
 """Jobs: backfills and lists of addresses, whose links come after all others of their host."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -224,7 +223,7 @@ def _by_key(links: Sequence[ListedLink]) -> dict[bytes, tuple[str, ListedLink]]:
     found: dict[bytes, tuple[str, ListedLink]] = {}
     for link in links:
         key = urls.key(link.url)
-        found.setdefault(hashlib.sha256(key.encode()).digest(), (key, link))
+        found.setdefault(urls.key_sha256(key), (key, link))
     return found
 
 

@@ -1,6 +1,5 @@
 """Links: the record of every address a feed listed, and what became of it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +47,7 @@ def add(
     by_key: dict[bytes, tuple[str, ListedLink]] = {}
     for link in links:
         key = urls.key(link.url)
-        by_key.setdefault(_sha256(key), (key, link))
+        by_key.setdefault(urls.key_sha256(key), (key, link))
     if not by_key:
         return Added()
     listed = [link for _, link in by_key.values()]
@@ -93,10 +92,6 @@ def add(
 def _is_before(link: ListedLink, oldest: datetime | None) -> bool:
     stated = link.modified_at or link.published_at
     return bool(oldest and stated and stated < oldest)
-
-
-def _sha256(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
 
 
 def free_abandoned(tx: Connection, hosts: Sequence[str], *, max_attempts: int) -> int:
@@ -178,7 +173,7 @@ def trace(tx: Connection, url: str) -> Mapping[str, object] | None:
         InvalidUrl: not an http(s) address.
     """
     with tx.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(SQL.trace, {"key_sha256": _sha256(urls.key(url))})
+        cursor.execute(SQL.trace, {"key_sha256": urls.key_sha256(urls.key(url))})
         return cursor.fetchone()
 
 

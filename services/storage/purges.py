@@ -1,6 +1,5 @@
 """Articles that are removed everywhere, and the addresses that must not come again."""
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -64,14 +63,9 @@ def key_of(url: str | None) -> bytes | None:
     if not url:
         return None
     try:
-        return key_of_normalized(url if url.startswith("urn:") else urls.key(url))
+        return urls.key_sha256(url if url.startswith("urn:") else urls.key(url))
     except InvalidUrl:
         return None
-
-
-def key_of_normalized(normalized_url: str) -> bytes:
-    """Return the hash of a normalized URL."""
-    return hashlib.sha256(normalized_url.encode()).digest()
 
 
 def hold(tx: Connection) -> bool:

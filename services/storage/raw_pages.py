@@ -1,12 +1,12 @@
 """Raw pages that were taken from the queue: which are known, and what the newest of them was."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from psycopg.rows import dict_row
 
 from services.shared.contracts import RawPage
+from services.shared.urls import key_sha256
 from services.storage import Connection, captures, queries, transient_errors
 
 SQL = queries("raw_pages")
@@ -37,7 +37,7 @@ def newest(
     Raises:
         TransientError: Postgres is away.
     """
-    keys = [hashlib.sha256(normalized_url.encode()).digest()] if normalized_url else []
+    keys = [key_sha256(normalized_url)] if normalized_url else []
     with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
         found: list[dict[str, Any]] = cursor.execute(
             SQL.newest, {"urls": list(urls), "keys": keys}

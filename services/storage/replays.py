@@ -1,6 +1,5 @@
 """Replays: choose pages, hand them on in the order of their fetch, and say what came of it."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -114,7 +113,7 @@ def _values(choice: Choice) -> dict[str, object]:
     keys = []
     for url in choice.urls:
         try:
-            keys.append(hashlib.sha256(urls.key(url).encode()).digest())
+            keys.append(urls.key_sha256(urls.key(url)))
         except InvalidUrl:
             continue  # a file's name
     given = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(choice).items()}
@@ -208,7 +207,7 @@ def _add_words_of_feeds(connection: Connection, rows: Sequence[dict[str, Any]]) 
                 key = urls.key(row["requested_url"])
             except InvalidUrl:
                 continue
-            keys[hashlib.sha256(key.encode()).digest()] = row
+            keys[urls.key_sha256(key)] = row
     if not keys:
         return
     with transient_errors():

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from psycopg.types.json import Jsonb
 
-from services.shared import compression, contracts
+from services.shared import compression, contracts, urls
 from services.shared.contracts import (
     Article,
     DeadLetter,
@@ -136,7 +136,7 @@ def _keys(item: Processed) -> set[bytes]:
     page, result = item.page, item.result
     keys = {purges.key_of(url) for url in (page.requested_url, page.final_url)}
     if isinstance(result, Article):
-        keys.add(purges.key_of_normalized(result.normalized_url))
+        keys.add(urls.key_sha256(result.normalized_url))
     return {key for key in keys if key}
 
 
@@ -312,7 +312,7 @@ def _article_row(
             "page_id": item.page_id,
         }
     )
-    row["normalized_url_sha256"] = hashlib.sha256(str(row["normalized_url"]).encode()).digest()
+    row["normalized_url_sha256"] = urls.key_sha256(str(row["normalized_url"]))
     row["content_sha256"] = _content_sha256(row)
     row["fingerprint"] = article.fingerprint
     row["passages"] = article.passages

@@ -1,11 +1,11 @@
 """The whole way of one address or imported file: feeds, links, raw pages and articles."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import dict_row
 
+from services.shared.urls import key_sha256
 from services.storage import Connection, queries, transient_errors
 
 SQL = queries("trace")
@@ -33,7 +33,7 @@ def read(connection: Connection, urls: Sequence[str], normalized_url: str | None
     Raises:
         TransientError: Postgres is away.
     """
-    keys = [hashlib.sha256(normalized_url.encode()).digest()] if normalized_url else []
+    keys = [key_sha256(normalized_url)] if normalized_url else []
     with transient_errors(), connection.transaction():
         feeds = _rows(connection, SQL.feeds, {"urls": list(urls)})
         links = _rows(connection, SQL.links, {"keys": keys})

@@ -22,22 +22,6 @@ SQL = queries("versions")
 WITHDRAWALS = queries("withdrawals")
 
 Row = dict[str, object]
-#: What an article says beside its versions' content.
-DETAILS = (
-    "published_at_precision",
-    "published_at_seen",
-    "modified_at",
-    "canonical_url",
-    "site_name",
-    "section",
-    "dateline",
-    "description",
-    "image_url",
-    "tags",
-    "labels",
-    "captions",
-    "comments_count",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +125,7 @@ def _read_again(tx: Connection, row: Row, current: _Stored, updates: Updates) ->
         return Outcome(article_id=current.id, status="outdated")
     old = _content(tx, current)
     changed = versions.changed(old, row)
-    details = [name for name in DETAILS if old[name] != row[name]]
+    details = [name for name in versions.DETAILS if old[name] != row[name]]
     same_page = row["page_id"] == current.page_id
     # Bytes that came again at a later time are one page, which names its first time.
     row |= {

@@ -1,12 +1,12 @@
 """Articles whose page is gone: they keep their text, and say so."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import class_row
 
+from services.shared import urls
 from services.shared.contracts import Event, WithdrawnReason
 from services.shared.frontier import LinkOutcome
 from services.storage import Connection, changes, queries, transient_errors
@@ -36,7 +36,7 @@ def find(connection: Connection, ids: Sequence[int], normalized_urls: Sequence[s
     Raises:
         TransientError: Postgres is away.
     """
-    keys = [hashlib.sha256(key.encode()).digest() for key in normalized_urls]
+    keys = [urls.key_sha256(key) for key in normalized_urls]
     with transient_errors(), connection.cursor(row_factory=class_row(Found)) as cursor:
         return cursor.execute(SQL.find, {"ids": list(ids), "keys": keys}).fetchall()
 
