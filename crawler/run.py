@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from scrapy import Spider, signals
 from scrapy.crawler import AsyncCrawlerProcess
 from twisted.internet.base import ReactorBase
+from twisted.internet.task import LoopingCall
 
 from crawler import browser
 from crawler.context import Context, make_context
@@ -21,6 +22,9 @@ from services.shared.frontier import Job
 from services.shared.observability import get_logger, sign_of_life
 from services.shared.settings import Settings
 from services.shared.sources import Source
+
+#: Twisted lets go of cancelled timers, two for each request, only when one of its own rings.
+FORGET_EVERY_S = 1.0
 
 log = get_logger()
 
@@ -70,6 +74,7 @@ def run(  # noqa: PLR0913 - all but two are by keyword only
         logging.getLogger(name).setLevel(logging.WARNING)
     crawler = process.create_crawler(spider)
     _give_back_at_end(crawler.signals.connect, context)
+    _forget_timers(crawler.signals.connect)
     process.crawl(crawler, context=context)
     process.start()
     context.store.close()
@@ -136,3 +141,10 @@ def _give_back_at_end(connect: Callable[..., object], context: Context) -> None:
 
     # The signal holds its listeners weakly, and nothing else would hold this one.
     connect(give_back, signals.spider_closed, weak=False)
+
+
+def _forget_timers(connect: Callable[..., object]) -> None:
+    def begin() -> None:
+        LoopingCall(_silent, "").start(FORGET_EVERY_S)
+
+    connect(begin, signals.spider_opened, weak=False)
