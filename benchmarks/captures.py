@@ -10,18 +10,15 @@ time, and CPU of the server's process.
 import argparse
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-from services.local import start
+from benchmarks import product
 from services.storage import Connection, connect, queries
-from services.storage.migrate import migrate
 
 ONE_TABLE = b"""
     create table one (
@@ -80,43 +77,41 @@ def main() -> None:
     parser.add_argument("--bodies", type=int, default=200, help="of each day")
     parser.add_argument("--chunks", type=int, default=300)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as state, start(Path(state)) as stack:
-        migrate(stack.database_url)
-        with connect(stack.database_url) as connection:
-            connection.execute(ONE_TABLE)
-            places = _fill(connection, args.days, args.bodies)
-            ((pid,),) = connection.execute(b"select pg_backend_pid()").fetchall()
-            server = psutil.Process(int(str(pid)))
-            print(f"{args.days} days, {len(places):,} bodies")
-            new = queries("articles").add_capture
-            for label, statement in (("one table", STORE_ONE), ("by day", new)) * 2:
-                act = _chunks(connection, statement, args.chunks)
-                print(f"store 10 bodies, {label:22}", _timed(server, args.chunks, act))
-            sql = queries("captures")
-            looks: tuple[tuple[str, bytes, Callable[[int], Any], bool | None], ...] = (
-                ("one table", b"select body from one where sha256 = %s",
-                 lambda n: (places[n][1],), None),
-                ("its day", sql.body,
-                 lambda n: {"day": places[n][0], "sha256": places[n][1]}, False),
-                ("any day", sql.body_of_any_day, lambda n: {"sha256": places[n][1]}, None),
-                ("joined with its page", JOINED, lambda n: (str(n),), None),
-            )  # fmt: skip
-            for label, statement, values, prepare in looks:
+    with product.servers() as (stack, _), connect(stack.database_url) as connection:
+        connection.execute(ONE_TABLE)
+        places = _fill(connection, args.days, args.bodies)
+        ((pid,),) = connection.execute(b"select pg_backend_pid()").fetchall()
+        server = psutil.Process(int(str(pid)))
+        print(f"{args.days} days, {len(places):,} bodies")
+        new = queries("articles").add_capture
+        for label, statement in (("one table", STORE_ONE), ("by day", new)) * 2:
+            act = _chunks(connection, statement, args.chunks)
+            print(f"store 10 bodies, {label:22}", _timed(server, args.chunks, act))
+        sql = queries("captures")
+        looks: tuple[tuple[str, bytes, Callable[[int], Any], bool | None], ...] = (
+            ("one table", b"select body from one where sha256 = %s",
+             lambda n: (places[n][1],), None),
+            ("its day", sql.body,
+             lambda n: {"day": places[n][0], "sha256": places[n][1]}, False),
+            ("any day", sql.body_of_any_day, lambda n: {"sha256": places[n][1]}, None),
+            ("joined with its page", JOINED, lambda n: (str(n),), None),
+        )  # fmt: skip
+        for label, statement, values, prepare in looks:
 
-                def look(
-                    number: int,
-                    statement: bytes = statement,
-                    values: Callable[[int], Any] = values,
-                    prepare: bool | None = prepare,
-                ) -> None:
-                    found = connection.execute(
-                        statement,
-                        values(number * 7 % len(places)),
-                        prepare=prepare,
-                    )
-                    assert found.fetchone()
+            def look(
+                number: int,
+                statement: bytes = statement,
+                values: Callable[[int], Any] = values,
+                prepare: bool | None = prepare,
+            ) -> None:
+                found = connection.execute(
+                    statement,
+                    values(number * 7 % len(places)),
+                    prepare=prepare,
+                )
+                assert found.fetchone()
 
-                print(f"look up, {label:30}", _timed(server, 1000, look))
+            print(f"look up, {label:30}", _timed(server, 1000, look))
 
 
 def _fill(connection: Connection, days: int, bodies: int) -> list[tuple[date, bytes]]:

@@ -17,7 +17,6 @@ import argparse
 import json
 import multiprocessing
 import random
-import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
@@ -32,11 +31,10 @@ from typing import Any
 import psutil
 import psycopg
 
-from services.local import start
+from benchmarks import product
 from services.shared import arabic, compression, urls
 from services.shared.contracts import Article, Extraction, RawPage
 from services.storage import Connection, connect, results, stories
-from services.storage.migrate import migrate
 from services.storage.results import Processed
 from worker import stories as worker_stories
 from worker.fingerprint import SIGNATURE_VERSION, fingerprint, text_sha256, words_of
@@ -88,11 +86,7 @@ def store(connection: Connection, documents: Documents, docs: Sequence[Doc]) -> 
 @contextmanager
 def database() -> Iterator[str]:
     """Run a Postgres with our schema for as long as it is needed."""
-    with (
-        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-        start(Path(state)) as stack,
-    ):
-        migrate(stack.database_url)
+    with product.servers() as (stack, _):
         yield stack.database_url
 
 

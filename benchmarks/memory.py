@@ -7,43 +7,19 @@ printed is the resident memory in MB, and of the readers the largest.
 """
 
 import argparse
-import dataclasses
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import psutil
 
-from benchmarks.pages import ROOT, raw_pages
-from services.cli.session import environment
-from services.local import start
+from benchmarks import product
+from benchmarks.pages import raw_pages
 from services.queue import Queue
-from services.shared import settings as settings_module
-from services.shared.contracts import RawPage
 from services.shared.settings import MIB
-from services.storage.migrate import migrate
 
 #: So many wait at most.
 WAITING = 200
-
-
-def different(count: int) -> Iterator[RawPage]:
-    """Yield so many pages, none of which is another."""
-    given = list(raw_pages(200))
-    for number in range(count):
-        page = given[number % len(given)]
-        yield dataclasses.replace(
-            page,
-            body=page.body.replace(b"</body>", f"<p>{number}</p></body>".encode()),
-            requested_url=f"https://memory.example/{number}",
-            final_url=None,
-        )
 
 
 def resident(worker: psutil.Process) -> tuple[float, float]:
@@ -59,46 +35,26 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-        start(Path(state)) as stack,
-    ):
-        migrate(stack.database_url)
-        settings = settings_module.load(
-            database_url=stack.database_url,
-            redis_url=stack.redis_url,
-            redis_bodies_url=stack.redis_bodies_url,
-        )
-        env = {
-            **os.environ,
-            **environment(settings),
-            "LOG_LEVEL": "WARNING",
-            "PYTHONPATH": str(ROOT),
-            "RASID_CONCURRENCY": str(given.processes),
-        }
-        queue = Queue(settings)
-        process = subprocess.Popen([sys.executable, "-P", "-m", "services.cli", "worker"], env=env)
-        try:
-            worker = psutil.Process(process.pid)
-            pages = different(given.pages)
-            published, told = 0, []
-            print(f"{'pages':>8}{'main MB':>10}{'reader MB':>12}")
-            while published < given.pages:
-                chunk = list(islice(pages, given.every))
-                for first in range(0, len(chunk), 50):
-                    while queue.depth().total > WAITING:
-                        time.sleep(0.05)
-                    queue.publish(chunk[first : first + 50], "bulk")
-                published += len(chunk)
-                told.append(resident(worker))
-                print(f"{published:8}{told[-1][0]:10.1f}{told[-1][1]:12.1f}", flush=True)
-            while queue.depth().total:
-                time.sleep(0.1)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(90)
+    with product.servers() as (_, settings), product.worker(settings, given.processes) as pid:
+        queue, worker = Queue(settings), psutil.Process(pid)
+        pages = raw_pages(given.pages)
+        published, told = 0, []
+        print(f"{'pages':>8}{'main MB':>10}{'reader MB':>12}")
+        while published < given.pages:
+            chunk = list(islice(pages, given.every))
+            for first in range(0, len(chunk), 50):
+                while queue.depth().total > WAITING:
+                    time.sleep(0.05)
+                queue.publish(chunk[first : first + 50], "bulk")
+            published += len(chunk)
+            told.append(resident(worker))
+            print(f"{published:8}{told[-1][0]:10.1f}{told[-1][1]:12.1f}", flush=True)
+        while queue.depth().total:
+            time.sleep(0.1)
     # At the first line the readers have seen few pages of each kind.
-    half = told[len(told) // 2 :] or told
+    half = [line for line in told[len(told) // 2 :] if all(line)]
+    if not half:
+        sys.exit("too few pages to tell")
     print(f"main process, last against middle   {half[-1][0] / half[0][0]:.3f}")
     print(f"largest reader, last against middle {half[-1][1] / half[0][1]:.3f}")
 

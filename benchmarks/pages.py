@@ -25,16 +25,19 @@ def bodies() -> list[bytes]:
     return [path.read_bytes() for path in sorted(ROOT.glob("tests/pages/*/page.html"))]
 
 
-def raw_pages(count: int) -> Iterator[RawPage]:
-    """Yield so many different pages: each has its own address and its own words."""
+def raw_pages(count: int, kind: str = "news") -> Iterator[RawPage]:
+    """Yield so many different pages: each has its own address and its own words.
+
+    Pages of one number have the same content but for a word that is their `kind`.
+    """
     found = bodies()
     step = max(1, len(found) // count) if count < len(found) else 1
     chosen = found[::step]
     for number in range(count):
         body = chosen[number % len(chosen)]
         yield RawPage(
-            body=body.replace(b"</p>", b" (copy %d)</p>" % number, 3),
+            body=body.replace(b"</p>", f" ({kind} {number})</p>".encode(), 3),
             origin="benchmark",
-            requested_url=f"https://example.org/news/{number}",
+            requested_url=f"https://example.org/{kind}/{number}",
             headers={"content-type": "text/html"},
         )

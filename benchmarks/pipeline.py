@@ -12,26 +12,20 @@ import argparse
 import multiprocessing
 import os
 import resource
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import psutil
 
-from benchmarks.pages import ROOT, raw_pages
-from services.cli.session import environment
-from services.local import Stack, start
+from benchmarks import product
+from benchmarks.pages import raw_pages
+from services.local import Stack
 from services.queue import Queue
 from services.shared import settings as settings_module
 from services.shared.contracts import RawPage
 from services.shared.settings import Settings
 from services.storage import connect
-from services.storage.migrate import migrate
 from worker import extract, pipeline
 
 
@@ -68,7 +62,7 @@ def cpu_of(pids: Sequence[int]) -> float:
 
 
 def run_pipeline(
-    pages: Sequence[RawPage], stack: Stack, settings: Settings
+    pages: Sequence[RawPage], stack: Stack, settings: Settings, processes: int
 ) -> tuple[dict[str, float], float, float]:
     """Return CPU seconds by part, wall seconds of the working off, and Redis bytes a page."""
     pids = stack.pids()
@@ -79,26 +73,11 @@ def run_pipeline(
         queue.publish(pages[first : first + 10], "bulk")
     cpu["publish"] = time.process_time() - began
     redis_bytes = (queue.depth().used_bytes - empty) / len(pages)
-    # The worker starts beside a message-less broker, so that its start is not measured.
-    settings_env = {
-        **os.environ,
-        **environment(settings),
-        "LOG_LEVEL": "WARNING",
-        "PYTHONPATH": str(ROOT),
-    }
-    alive = stack.state / "alive"
-    worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", "services.cli", "worker"],
-        env={
-            **settings_env,
-            "RASID_ALIVE_FILE": str(alive),
-            "RASID_CONCURRENCY": str(settings.concurrency),
-        },
-    )
-    try:
-        servers = {"redis": [pids["broker"], pids["bodies"]], "postgres": [pids["postgres"]]}
+    servers = {"redis": [pids["broker"], pids["bodies"]], "postgres": [pids["postgres"]]}
+    # It starts beside a queue that is full, and what its start costs is not counted.
+    with product.worker(settings, processes) as worker:
         while True:
-            start_cpu = cpu_of([worker.pid])
+            start_cpu = cpu_of([worker])
             before = {name: cpu_of(found) for name, found in servers.items()}
             wall = time.monotonic()
             if queue.depth().total < len(pages):
@@ -107,12 +86,9 @@ def run_pipeline(
         while queue.depth().total:
             time.sleep(0.05)
         wall = time.monotonic() - wall
-        cpu["worker"] = cpu_of([worker.pid]) - start_cpu
+        cpu["worker"] = cpu_of([worker]) - start_cpu
         for name, found in servers.items():
             cpu[name] = cpu_of(found) - before[name]
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(60)
     return cpu, wall, redis_bytes
 
 
@@ -127,18 +103,8 @@ def main() -> None:
     limit = settings_module.load().max_body_bytes
     bare(pages[:20], given.processes, limit)
     runs = [bare(pages, given.processes, limit)]
-    with (
-        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-        start(Path(state)) as stack,
-    ):
-        migrate(stack.database_url)
-        settings = settings_module.load(
-            database_url=stack.database_url,
-            redis_url=stack.redis_url,
-            redis_bodies_url=stack.redis_bodies_url,
-            concurrency=given.processes,
-        )
-        cpu, wall, redis_bytes = run_pipeline(pages, stack, settings)
+    with product.servers() as (stack, settings):
+        cpu, wall, redis_bytes = run_pipeline(pages, stack, settings, given.processes)
         with connect(stack.database_url) as connection:
             outcomes = connection.execute(
                 b"select outcome, count(*) from rasid.raw_pages group by 1"

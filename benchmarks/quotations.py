@@ -12,7 +12,6 @@ time of this process and of its Postgres backend, however busy the machine is ot
 import argparse
 import hashlib
 import json
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +20,10 @@ from typing import Any
 
 import psutil
 
-from services.local import start
+from benchmarks import product
 from services.shared import arabic, compression
 from services.shared.contracts import Article, Decision, Extraction, RawPage
 from services.storage import Connection, connect, quotations, results
-from services.storage.migrate import migrate
 from services.storage.results import Processed
 from worker import quotations as looking
 from worker import quote, stories
@@ -198,13 +196,8 @@ def main() -> None:
     given = parser.parse_args()
     for folder in given.sets:
         docs, pairs = read(folder)
-        with (
-            tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-            start(Path(state)) as stack,
-        ):
-            migrate(stack.database_url)
-            with connect(stack.database_url) as connection:
-                measure(connection, folder, docs, pairs, given.background)
+        with product.servers() as (stack, _), connect(stack.database_url) as connection:
+            measure(connection, folder, docs, pairs, given.background)
 
 
 def measure(

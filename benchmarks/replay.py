@@ -1,45 +1,40 @@
 """What a replay costs what is new: pages a second and time to be stored, with and without one.
 
-    PYTHONPATH=. .venv/bin/python -m benchmarks.replay [--rounds 5] [--burst 100] [--single 40]
+    PYTHONPATH=. .venv/bin/python -m benchmarks.replay [--rounds 5] [--burst 400] [--single 40]
 
 One real worker of two processes on embedded servers. Each round does the same twice, without and
 with a full replay beside it: `burst` new pages at once, how long until the last is stored; then
 `single` new pages one after the other, how long each takes from its publication until it is stored.
-The rounds take turns, so that a machine that changes its pace shows. Ratios are of medians.
+The rounds take turns, so that a machine that changes its pace shows; both are given the same pages,
+but for a word. Ratios are medians of the rounds' own.
 """
 
 import argparse
-import os
-import signal
 import statistics
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
-from benchmarks.pages import ROOT, raw_pages
-from services.cli.session import environment
-from services.local import start
+from benchmarks import product
+from benchmarks.pages import raw_pages
 from services.queue import Queue
-from services.shared import settings as settings_module
 from services.shared.contracts import RawPage
+from services.shared.settings import Settings
 from services.storage import connect, replays
-from services.storage.migrate import migrate
 
 STORED = 400
 PAUSE_S = 0.05
+#: (pages a second of a burst, median seconds of a page that comes alone)
+Measured = tuple[float, float]
 
 
 @contextmanager
-def beside(environ: Mapping[str, str], queue: Queue) -> Iterator[None]:
+def beside(settings: Settings, queue: Queue) -> Iterator[None]:
     """Have all that is stored read again, over and over, for the time of the block."""
-    command = [sys.executable, "-P", "-m", "services.cli", "replay", "--all", "--yes"]
+    command, environ = product.command("replay", "--all", "--yes"), product.environ(settings)
     stop = threading.Event()
 
     def run() -> None:
@@ -69,7 +64,7 @@ def wait_until_empty(queue: Queue, lane: str) -> None:
         time.sleep(0.002)
 
 
-def measure(queue: Queue, pages: Iterator[RawPage], burst: int, single: int) -> tuple[float, float]:
+def measure(queue: Queue, pages: Iterator[RawPage], burst: int, single: int) -> Measured:
     """Return pages a second of a burst, and the median seconds of pages that come one by one."""
     many = list(islice(pages, burst))
     began = time.monotonic()
@@ -91,45 +86,20 @@ def main() -> None:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--burst", type=int, default=100)
+    parser.add_argument("--burst", type=int, default=400)
     parser.add_argument("--single", type=int, default=40)
     given = parser.parse_args()
-    total = STORED + 20 + 2 * given.rounds * (given.burst + given.single)
-    # Each of an address of its own, so that each is new.
-    pages = (
-        replace(page, requested_url=f"https://new.example/{number}", final_url=None)
-        for number, page in enumerate(raw_pages(total))
-    )
-    with (
-        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-        start(Path(state)) as stack,
-    ):
-        migrate(stack.database_url)
-        settings = settings_module.load(
-            database_url=stack.database_url,
-            redis_url=stack.redis_url,
-            redis_bodies_url=stack.redis_bodies_url,
-        )
+    each = given.burst + given.single
+    with product.servers() as (stack, settings), product.worker(settings, 2):
         queue = Queue(settings)
-        environ = {
-            **os.environ,
-            **environment(settings),
-            "LOG_LEVEL": "WARNING",
-            "PYTHONPATH": str(ROOT),
-            "RASID_CONCURRENCY": "2",
-        }
-        command = [sys.executable, "-P", "-m", "services.cli", "worker"]
-        worker = subprocess.Popen(command, env=environ)
-        try:
-            measure(queue, pages, STORED, 20)
-            found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
-            for number in range(given.rounds):
-                for full in (False, True) if number % 2 == 0 else (True, False):
-                    with beside(environ, queue) if full else nullcontext():
-                        found[full].append(measure(queue, pages, given.burst, given.single))
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            worker.wait(60)
+        measure(queue, raw_pages(STORED + 20, "stored"), STORED, 20)
+        found: dict[bool, list[Measured]] = {False: [], True: []}
+        kinds = {False: raw_pages(given.rounds * each, "alone")}
+        kinds[True] = raw_pages(given.rounds * each, "beside")
+        for number in range(given.rounds):
+            for full in (False, True) if number % 2 == 0 else (True, False):
+                with beside(settings, queue) if full else nullcontext():
+                    found[full].append(measure(queue, kinds[full], given.burst, given.single))
         with connect(stack.database_url) as connection:
             outcomes = connection.execute(
                 b"select outcome, count(*) from rasid.raw_pages group by 1"
@@ -138,22 +108,18 @@ def main() -> None:
     report(found, replayed, dict(outcomes))  # type: ignore[arg-type]
 
 
-def report(
-    found: dict[bool, list[tuple[float, float]]], replayed: int, outcomes: dict[str, int]
-) -> None:
+def report(found: dict[bool, list[Measured]], replayed: int, outcomes: dict[str, int]) -> None:
     """Print what was measured, and the ratios."""
-    print(f"{'':22}{'pages/s, burst':>16}{'ms, one by one':>16}")
-    medians = {}
-    for full, rounds in found.items():
-        rate = statistics.median(rate for rate, _ in rounds)
-        wait = statistics.median(wait for _, wait in rounds)
-        medians[full] = rate, wait
-        name = "beside a replay" if full else "alone"
-        print(f"{name:22}{rate:16.1f}{wait * 1000:16.1f}")
-        for number, (one, other) in enumerate(rounds, 1):
-            print(f"{f'  round {number}':22}{one:16.1f}{other * 1000:16.1f}")
-    print(f"pages a second, beside / alone   {medians[True][0] / medians[False][0]:.3f}")
-    print(f"time of a page, beside / alone   {medians[True][1] / medians[False][1]:.3f}")
+    print(f"{'':8}{'pages/s, burst':>32}{'ms, one by one':>32}")
+    print(f"{'round':8}" + 2 * f"{'alone':>12}{'beside':>10}{'ratio':>10}")
+    ratios = []
+    for number, (alone, beside) in enumerate(zip(found[False], found[True], strict=True), 1):
+        rate, wait = beside[0] / alone[0], beside[1] / alone[1]
+        ratios.append((rate, wait))
+        rates = f"{alone[0]:12.1f}{beside[0]:10.1f}{rate:10.3f}"
+        print(f"{number:<8}{rates}{alone[1] * 1000:12.1f}{beside[1] * 1000:10.1f}{wait:10.3f}")
+    print(f"pages a second, beside / alone   {statistics.median(r for r, _ in ratios):.3f}")
+    print(f"time of a page, beside / alone   {statistics.median(w for _, w in ratios):.3f}")
     print(f"pages read again meanwhile       {replayed}")
     print("outcomes:", ", ".join(f"{name} {count}" for name, count in outcomes.items()))
 

@@ -12,16 +12,15 @@ import argparse
 import os
 import random
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import psycopg
 
+from benchmarks import product
 from benchmarks.pages import bodies, raw_pages
 from benchmarks.pipeline import run_pipeline
-from services.local import Stack, start
+from services.local import Stack
 from services.shared import arabic
 from services.shared import settings as settings_module
 from services.shared.contracts import RawPage
@@ -66,9 +65,8 @@ def run(pages: Sequence[RawPage], stack: Stack, number: int, name: str) -> tuple
         database_url=url,
         redis_url=stack.redis_url,
         redis_bodies_url=stack.redis_bodies_url,
-        concurrency=os.cpu_count() or 1,
     )
-    cpu, _, _ = run_pipeline(pages, stack, settings)
+    cpu, _, _ = run_pipeline(pages, stack, settings, os.cpu_count() or 1)
     with connect(url) as connection:
         counts = connection.execute(
             b"select (select count(*) from rasid.articles),"
@@ -89,10 +87,7 @@ def main() -> None:
     print(f"{'':8}{'CPU, ms a page':>24}")
     print(f"{'watches':>8}{'worker':>12}{'postgres':>12}{'articles':>10}{'matches':>10}{'':4}ratio")
     without: list[float] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-        start(Path(state)) as stack,
-    ):
+    with product.servers() as (stack, _):
         for place, number in enumerate(given.watches):
             line, total = run(pages, stack, number, f"run_{place}")
             if number == 0:
