@@ -61,6 +61,21 @@ FOUND = """
     select rasid.publish_changes();
     select rasid.add_watch('later', 'خبر', null, null);
 """
+#: What operators have done.
+DONE = """
+    insert into rasid.purged (normalized_url_sha256, reason, article_id)
+    values ('\\x09', 'asked', 99);
+    insert into rasid.archive_files (
+        captured_on, folder, name, first_sha256, last_sha256, captures_count, pages_count,
+        revisits_count, left_count, size_bytes, file_sha256, index_sha256, dropped_at
+    ) values ('2026-01-01', '/archive', 'rasid-2026-01-01-00001.warc.gz', '\\x01', '\\x09', 2, 3, 1,
+        0, 1000, '\\x03', '\\x04', '2026-01-09 03:00+00');
+    insert into rasid.replays (choice, extractor_version, pages_count, bytes)
+    values ('{}', 1, 2, 100);
+    insert into rasid.replay_pages (replay_id, position, page_id, outcome_before, outcome, done_at)
+    values (1, 1, 'p1', 'rejected', 'created', '2026-01-09 03:00+00'),
+        (1, 2, 'p2', 'created', null, null);
+"""
 FIRST, OTHER = "https://herald.example/1", "https://gazette.example/copy"
 COMMENT = Comment(text="أحسنت", author="قارئ", age="3 hours ago")
 
@@ -101,6 +116,7 @@ def fill(database_url: str) -> None:
         ):
             results.save(connection, chunk, 1)
         connection.execute(FOUND.encode())
+        connection.execute(DONE.encode())
         # One that nobody has published yet.
         results.save(connection, [stored(FIRST, "نص ثالث للخبر الأول", hour=6)], 1)
 
