@@ -6,13 +6,12 @@ killed anywhere: what is not done is handed on again, and what is done is not do
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from services.queue import CHUNK, Queue
 from services.queue.bodies import ticket
-from services.shared.contracts import RawPage
 from services.shared.errors import TransientError
-from services.shared.sources import Source
+from services.shared.sources import Source, as_known_today
 from services.storage import Connection, Database, captures, replays
 
 #: Between two looks at the queue; a message takes a worker some hundred milliseconds.
@@ -126,19 +125,10 @@ def _hand_on(
         replays.give_up(connection, replay_id, gone)
     pages = {
         ticket(page.page_id, replay_id): page.message
-        if page.is_dead_letter
-        else _as_known_today(page.message, sources)
+        if page.is_dead_letter or isinstance(page.message, bytes)
+        else as_known_today(page.message, sources)
         for page in batch
         if page.message is not None
     }
     if pages:
         queue.publish_again(pages)
-
-
-def _as_known_today(page: RawPage | bytes, sources: Mapping[str, Source]) -> RawPage | bytes:
-    """Return the page with the time zone and the rules its source has now."""
-    source = None if isinstance(page, bytes) else sources.get(page.source or "")
-    if source is None or isinstance(page, bytes):
-        return page
-    zone = source.time_zone or page.time_zone
-    return replace(page, time_zone=zone, rules=source.rules.by_name())

@@ -172,7 +172,13 @@ def _head(page: ArchivedPage, digest: str, day: date) -> dict[str, str]:
         "Rasid-Final-URL": page.final_url,
         "Rasid-Origin": page.origin,
         "Rasid-Source": page.source,
+        "Rasid-Time-Zone": page.time_zone,
         "Rasid-Feed-URL": page.feed_url,
+        "Rasid-Feed-Title": page.feed_title,
+        "Rasid-Feed-Published-At": page.feed_published_at and page.feed_published_at.isoformat(),
+        # Where these are missing, WARC-Date is when it was fetched, and HTTP has the rest.
+        "Rasid-Received-At": None if page.fetched_at else _time(page.processed_at),
+        **({} if _is_response(page) else _without_http(page)),
     }
     return {
         "WARC-Record-ID": _urn(f"{page.id} {day}"),
@@ -180,6 +186,13 @@ def _head(page: ArchivedPage, digest: str, day: date) -> dict[str, str]:
         "WARC-Target-URI": target(page),
         "WARC-Payload-Digest": digest,
         **{name: _line(value) for name, value in ours.items() if value},
+    }
+
+
+def _without_http(page: ArchivedPage) -> dict[str, str]:
+    return {
+        "Rasid-Status": "" if page.status is None else str(page.status),
+        "Rasid-HTTP-Headers": json.dumps(dict(page.headers)) if page.headers else "",
     }
 
 

@@ -16,8 +16,8 @@ from services import replay as feeder
 from services.archiver import reader
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
 from services.cli.processes import spawn
-from services.cli.session import Session, database, servers
-from services.cli.sources_file import read_sources
+from services.cli.session import database, servers
+from services.cli.sources_file import known_sources
 from services.queue import Queue
 from services.shared import urls
 from services.shared.contracts import (
@@ -221,7 +221,7 @@ def run(settings: Settings, choice: Choice, pace: feeder.Pace, *, as_json: bool)
             Queue(session.settings),
             opened,
             begun.id,
-            _sources(session),
+            known_sources(session.settings),
             pace=pace,
             body=reader.body,
             on_progress=_progress(begun),
@@ -295,12 +295,6 @@ def replay_stop(context: typer.Context, replay_id: int) -> None:
         replays.stop(connection, replay_id)
     left = found[0].left_count
     output().print(f"Replay {replay_id} has ended; {left:,} pages are left as they are.")
-
-
-def _sources(session: Session) -> dict[str, Any]:
-    if not session.settings.sources_file.exists():
-        return {}
-    return {source.name: source for source in read_sources(session.settings)}
 
 
 def _day(value: str | None, option: str, *, days: int = 0) -> datetime | None:

@@ -12,7 +12,7 @@ import typer
 from services.cli.app import app, output, progress_console, settings_of
 from services.cli.processes import drain, spawn, stop_on_signals
 from services.cli.session import servers
-from services.cli.sources_file import read_sources
+from services.cli.sources_file import known_sources, read_sources
 from services.queue import Queue
 from services.queue.reconcile import Reconciler
 from services.shared.contracts import LANES, Lane
@@ -230,6 +230,7 @@ def import_files(
                 progress=progress,
                 dry_run=dry_run,
                 again=again,
+                sources={} if dry_run else known_sources(session.settings),
             )
         importer_progress.report(summary, as_json=as_json)
         if not dry_run and (wait or (wait is None and session.stack)):

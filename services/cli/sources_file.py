@@ -6,6 +6,17 @@ from services.shared.settings import Settings
 from services.shared.sources import Source
 
 
+def known_sources(settings: Settings) -> dict[str, Source]:
+    """Return the sources of the file by their names; none where there is no file.
+
+    Raises:
+        RasidError: the file cannot be read, or has mistakes, each of which is told.
+    """
+    if not settings.sources_file.exists():
+        return {}
+    return {source.name: source for source in read_sources(settings)}
+
+
 def read_sources(settings: Settings) -> tuple[Source, ...]:
     """Return every source of the file.
 

@@ -5,6 +5,8 @@ Pages of one body follow each other in a file: the first has it, the others are 
 
 import base64
 import hashlib
+import json
+import re
 from datetime import datetime
 
 from fastwarc.warc import WarcRecord
@@ -16,6 +18,7 @@ from services.shared.contracts import RawPage
 MARK = b"rasid-page-id:"
 MAX_VALUE = 4_000
 UNTYPED = "application/octet-stream"
+STATUS = re.compile(r"[1-9][0-9]{2}")
 
 
 def is_ours(header: bytes) -> bool:
@@ -36,23 +39,50 @@ def page(record: WarcRecord, whole: WarcRecord, origin: str, max_body_bytes: int
     digest = "sha256:" + base64.b32encode(hashlib.sha256(body).digest()).decode()
     if record.headers.get("WARC-Payload-Digest") != digest:
         raise Refused("broken_record", "the body is not the one it was archived with")
-    stated = record.headers.get("Content-Type") or UNTYPED
-    headers = {"content-type": stated} if not is_http and stated != UNTYPED else {}
     source = _value(record, "Rasid-Source")
-    fetched_at: datetime | None = record.record_date
+    received_at = _time(record, "Rasid-Received-At")
+    fetched_at: datetime | None = None if received_at else record.record_date
     return RawPage(
         body=body,
         origin=_value(record, "Rasid-Origin") or origin,
         requested_url=_value(record, "Rasid-Requested-URL"),
         final_url=_value(record, "Rasid-Final-URL"),
         fetched_at=fetched_at,
-        status=record.http_headers.status_code if is_http else None,
-        headers=kept_headers(record.http_headers.to_dict()) if is_http else headers,
+        received_at=received_at,
+        status=record.http_headers.status_code if is_http else _status(record),
+        headers=kept_headers(record.http_headers.to_dict() if is_http else _headers(record)),
         source=source if source and is_source(source) else None,
+        time_zone=_value(record, "Rasid-Time-Zone"),
         feed_url=_value(record, "Rasid-Feed-URL"),
+        feed_title=_value(record, "Rasid-Feed-Title"),
+        feed_published_at=_time(record, "Rasid-Feed-Published-At"),
     )
 
 
 def _value(record: WarcRecord, name: str) -> str | None:
     value = record.headers.get(name)
     return storable(value)[:MAX_VALUE] if value else None
+
+
+def _time(record: WarcRecord, name: str) -> datetime | None:
+    """Return a time; None where it is missing or none, as in files of before it was written."""
+    try:
+        at = datetime.fromisoformat(_value(record, name) or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
+def _status(record: WarcRecord) -> int | None:
+    stated = _value(record, "Rasid-Status") or ""
+    return int(stated) if STATUS.fullmatch(stated) else None
+
+
+def _headers(record: WarcRecord) -> dict[str, object]:
+    """Return the headers of a page that did not come by HTTP; before, only its type was written."""
+    try:
+        found = json.loads(record.headers.get("Rasid-HTTP-Headers") or "")
+    except (ValueError, RecursionError):
+        stated = record.headers.get("Content-Type") or UNTYPED
+        return {"content-type": stated} if stated != UNTYPED else {}
+    return found if isinstance(found, dict) else {}

@@ -5,9 +5,10 @@ on the queue, and a page's id makes a repeat harmless. Killed anywhere, the same
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from services.importer import files
@@ -21,6 +22,7 @@ from services.shared.backoff import Backoff
 from services.shared.contracts import Lane, RawPage
 from services.shared.errors import RasidError, TransientError
 from services.shared.settings import Settings
+from services.shared.sources import Source, as_known_today
 from services.storage import Connection, Database, imports, raw_pages
 from services.storage.imports import ImportKey, ImportStep, RefusedRow
 
@@ -136,12 +138,14 @@ def run(  # noqa: PLR0913 - each is an option of the command
     source: str | None = None,
     again: bool = False,
     dry_run: bool = False,
+    sources: Mapping[str, Source] = MappingProxyType({}),
     progress: Watcher | None = None,
 ) -> Summary:
     """Import every file of the paths and return what came of it.
 
     `source` names the source of pages that name none. `again` publishes what was imported before
-    too. `dry_run` reads everything and needs no server.
+    too. `dry_run` reads everything and needs no server. Pages of one of `sources`, by name, are
+    read with its rules and its time zone, as the crawler's are.
 
     Raises:
         RasidError: settings are missing, or `source` is no name.
@@ -151,10 +155,10 @@ def run(  # noqa: PLR0913 - each is an option of the command
     if source is not None and not is_source(source):
         raise RasidError(f"not the name of a source: {source[:100]!r}")
     if dry_run:
-        return _Import(settings, Dry(), watcher, source).run(paths)
+        return _Import(settings, Dry(), watcher, source, sources).run(paths)
     publisher = Publisher(settings, lane=lane, again=again, watcher=watcher)
     try:
-        return _Import(settings, publisher, watcher, source).run(paths)
+        return _Import(settings, publisher, watcher, source, sources).run(paths)
     finally:
         publisher.close()
 
@@ -163,12 +167,18 @@ class _Import:
     """One run over some paths."""
 
     def __init__(
-        self, settings: Settings, sink: Sink, watcher: Watcher, source: str | None
+        self,
+        settings: Settings,
+        sink: Sink,
+        watcher: Watcher,
+        source: str | None,
+        sources: Mapping[str, Source],
     ) -> None:
         self._max_body_bytes = settings.max_body_bytes
         self._sink = sink
         self._watcher = watcher
         self._source = source
+        self._sources = sources
         self._tally = Tally()
 
     def run(self, paths: Sequence[Path]) -> Summary:
@@ -231,7 +241,8 @@ class _Import:
             self._tally.omitted[outcome.reason] += 1
         else:
             self._tally.page(file.kind if file else "html")
-            batch.add(replace(outcome, source=outcome.source or self._source))
+            page = replace(outcome, source=outcome.source or self._source)
+            batch.add(as_known_today(page, self._sources))
 
     def _name(self, refusal: Refusal) -> None:
         if self._tally.refused <= NAMED:

@@ -142,6 +142,9 @@ class RawPage:
     #: What the feed said of this link: the last witness for these fields.
     feed_title: str | None = None
     feed_published_at: datetime | None = None
+    #: When Rasid first had it, told by an archive of pages whose time of fetching is not known: it
+    #: orders captures of one address, and says nothing of the article.
+    received_at: datetime | None = None
 
     @property
     def url(self) -> str | None:
@@ -335,6 +338,8 @@ class Event:
 
 
 Result = Article | Rejection | DeadLetter
+#: Fields of a raw page.
+TIMES = ("fetched_at", "feed_published_at", "received_at")
 
 
 def encode_header(page: RawPage) -> bytes:
@@ -355,6 +360,8 @@ def encode_header(page: RawPage) -> bytes:
             "feed_url": page.feed_url,
             "feed_title": page.feed_title,
             "feed_published_at": page.feed_published_at and page.feed_published_at.isoformat(),
+            # Only where it is known: workers of before it came know no such field.
+            **({"received_at": page.received_at.isoformat()} if page.received_at else {}),
         }
     ).encode("ascii")
 
@@ -371,8 +378,9 @@ def decode_header(header: bytes, body: bytes) -> RawPage:
         if version != SCHEMA_VERSION:
             stated = repr(version)[:40]
             raise InvalidMessage(f"raw page of schema version {stated}, not {SCHEMA_VERSION}")
-        for name in ("fetched_at", "feed_published_at"):
-            fields[name] = fields[name] and datetime.fromisoformat(fields[name])
+        for name in TIMES:
+            stated = fields[name] if name != "received_at" else fields.get(name)
+            fields[name] = stated and datetime.fromisoformat(stated)
         _check(fields)
         return RawPage(body=body, **fields)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -387,7 +395,7 @@ def _check(fields: Mapping[str, object]) -> None:
             wrong = not all(isinstance(text, str) for pair in pairs for text in pair)
         elif name == "status":
             wrong = value is not None and type(value) is not int
-        elif name in ("fetched_at", "feed_published_at"):
+        elif name in TIMES:
             wrong = not _is_time(value)
         else:
             wrong = not isinstance(value, str) and (value is not None or name == "origin")

@@ -6,6 +6,7 @@ Each mistake is told with file, line and field, all of them at once.
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from cssselect import HTMLTranslator, SelectorError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from services.shared import urls
+from services.shared.contracts import RawPage
 from services.shared.errors import InvalidSources, InvalidUrl
 from services.shared.frontier import FeedKind
 
@@ -141,6 +143,15 @@ WORDS = {
     "model_type": "this must be a group of fields",
     "too_short": "this list must not be empty",
 }
+
+
+def as_known_today(page: RawPage, sources: Mapping[str, Source]) -> RawPage:
+    """Return a stored page with the time zone and the rules its source has now."""
+    source = sources.get(page.source or "")
+    if source is None:
+        return page
+    zone = source.time_zone or page.time_zone
+    return replace(page, time_zone=zone, rules=source.rules.by_name())
 
 
 def parse(text: str, filename: str) -> tuple[Source, ...]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from itertools import groupby
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from services.shared.errors import RasidError
 from services.storage import Connection, captures, partitions, queries, transient_errors
@@ -25,17 +26,29 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedPage:
-    """A raw page as its record tells it; `at` is when it was fetched or else received."""
+    """A raw page as its record tells it."""
 
     id: str
     requested_url: str | None
     final_url: str | None
     origin: str
     source: str | None
+    time_zone: str | None
     feed_url: str | None
-    at: datetime
+    feed_title: str | None
+    feed_published_at: datetime | None
+    fetched_at: datetime | None
+    processed_at: datetime
     status: int | None
     headers: Mapping[str, str]
+
+    @property
+    def at(self) -> datetime:
+        """Return when it was fetched, or else received."""
+        return self.fetched_at or self.processed_at
+
+
+PAGE = tuple(ArchivedPage.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +109,18 @@ def read(connection: Connection, day: date, after: bytes) -> Iterator[Capture]:
     """
     while True:
         values = {"day": day, "after": after, "limit": BATCH}
-        with transient_errors():
-            rows = connection.execute(SQL.captures, values, prepare=False).fetchall()
+        with transient_errors(), connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(SQL.captures, values, prepare=False).fetchall()
         if not rows:
             return
-        found: dict[bytes, list[tuple[object, ...]]] = {}
-        for row in rows:
-            found.setdefault(_bytes(row[0]), []).append(row)
-        for sha256, same in found.items():
+        for sha256, group in groupby(rows, key=lambda row: _bytes(row["sha256"])):
+            same = list(group)
             pages = tuple(
-                ArchivedPage(
-                    id=str(row[3]),
-                    requested_url=row[4],  # type: ignore[arg-type]
-                    final_url=row[5],  # type: ignore[arg-type]
-                    origin=str(row[6]),
-                    source=row[7],  # type: ignore[arg-type]
-                    feed_url=row[8],  # type: ignore[arg-type]
-                    at=row[9],  # type: ignore[arg-type]
-                    status=row[10],  # type: ignore[arg-type]
-                    headers=row[11],  # type: ignore[arg-type]
-                )
+                ArchivedPage(**{name: row[name] for name in PAGE})
                 for row in same
-                if row[3] is not None
+                if row["id"] is not None
             )
-            first_seen_at = same[0][2]
-            assert isinstance(first_seen_at, datetime)  # noqa: S101 - for the type checker
-            yield Capture(sha256, _bytes(same[0][1]), first_seen_at, pages)
+            yield Capture(sha256, same[0]["body"], same[0]["first_seen_at"], pages)
             after = sha256
 
 

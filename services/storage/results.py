@@ -319,7 +319,7 @@ def _article_row(
     row["search_words"] = article.search_words
     row["text_changed"] = False
     row["was"] = was
-    row["observed_at"] = page.fetched_at or (was and was.processed_at)
+    row["observed_at"] = page.fetched_at or page.received_at or (was and was.processed_at)
     return row
 
 

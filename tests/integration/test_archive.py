@@ -399,8 +399,9 @@ def test_import_brings_all_pages_back(connection: Connection, tmp_path: Path) ->
     outcomes = [found.outcome for found in read(file, max_body_bytes=10_000)]
     pages = [one for one in outcomes if isinstance(one, RawPage)]
     found = sorted(
-        (raw.id, raw.requested_url, raw.final_url, raw.fetched_at, raw.status, raw.source,
-         raw.feed_url, raw.origin, raw.headers.get("content-type"), raw.capture_sha256.hex())
+        (raw.id, raw.requested_url, raw.final_url, raw.fetched_at or raw.received_at, raw.status,
+         raw.source, raw.feed_url, raw.origin, raw.headers.get("content-type"),
+         raw.capture_sha256.hex())
         for raw in pages
     )  # fmt: skip
     odd = [row for row in was if "\r" in str(row[1])]  # no header line can hold that address

@@ -13,7 +13,8 @@ from unnest(%(days)s::date[]) as day (captured_on)
 order by 1;
 
 -- name: captures
--- The next bodies of a day by their hash, and each page that brought one, beside it.
+-- The next bodies of a day by their hash, and each page that brought one, beside it, with all that
+-- it was read with; what was not kept with pages in former times, from its link and its source.
 with batch as (
     select sha256, body, first_seen_at from rasid.captures
     where captured_on = %(day)s and sha256 > %(after)s
@@ -21,10 +22,17 @@ with batch as (
 )
 select
     b.sha256, b.body, b.first_seen_at, p.id, p.requested_url, p.final_url, p.origin, p.source,
-    p.feed_url, coalesce(p.fetched_at, p.processed_at) as at, p.status, p.headers
+    coalesce(p.time_zone, s.time_zone) as time_zone, p.feed_url,
+    coalesce(p.feed_title, l.title) as feed_title,
+    coalesce(p.feed_published_at, l.published_at) as feed_published_at,
+    p.fetched_at, p.processed_at, p.status, p.headers
 from batch as b
 left join rasid.raw_pages as p on p.captured_on = %(day)s and p.capture_sha256 = b.sha256
-order by b.sha256, at, p.id;
+left join rasid.sources as s on s.name = p.source
+left join lateral (
+    select title, published_at from rasid.links where page_id = p.id order by id limit 1
+) as l on true
+order by b.sha256, coalesce(p.fetched_at, p.processed_at), p.id;
 
 -- name: is_kept_later
 -- Whether the same bytes came again on a later day, and are kept under that.
@@ -121,11 +129,18 @@ order by captured_on, name;
 -- name: pages_of
 -- Pages of a body, but these.
 select
-    id, requested_url, final_url, origin, source, feed_url,
-    coalesce(fetched_at, processed_at) as at, status, headers
-from rasid.raw_pages
-where captured_on = %(day)s and capture_sha256 = %(sha256)s and id <> all(%(without)s)
-order by at, id;
+    p.id, p.requested_url, p.final_url, p.origin, p.source,
+    coalesce(p.time_zone, s.time_zone) as time_zone, p.feed_url,
+    coalesce(p.feed_title, l.title) as feed_title,
+    coalesce(p.feed_published_at, l.published_at) as feed_published_at,
+    p.fetched_at, p.processed_at, p.status, p.headers
+from rasid.raw_pages as p
+left join rasid.sources as s on s.name = p.source
+left join lateral (
+    select title, published_at from rasid.links where page_id = p.id order by id limit 1
+) as l on true
+where p.captured_on = %(day)s and p.capture_sha256 = %(sha256)s and p.id <> all(%(without)s)
+order by coalesce(p.fetched_at, p.processed_at), p.id;
 
 -- name: rewritten
 update rasid.archive_files set

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import itertools
 import json
 import os
@@ -22,7 +23,7 @@ from services.importer.files import File
 from services.importer.read import read
 from services.importer.records import Found, Omitted, Refusal
 from services.shared.contracts import RawPage
-from tests.archives import address, html, line, members, news_archive, one_member, response
+from tests.archives import address, html, line, members, news_archive, one_member, record, response
 
 LIMIT = 64 * 1024
 Pack = Callable[[list[bytes]], bytes]
@@ -63,6 +64,24 @@ def refusals(found: list[Found]) -> list[Refusal]:
 def reasons(found: list[Found]) -> list[tuple[str, str]]:
     """Return origin and reason of each refusal."""
     return [(refusal.origin, refusal.reason) for refusal in refusals(found)]
+
+
+def test_records_of_older_archives(tmp_path: Path) -> None:
+    """What `rasid archive` wrote formerly is read as far as it goes; nonsense is left out."""
+    digest = "sha256:" + base64.b32encode(hashlib.sha256(html(1)).digest()).decode()
+    ours = ("Rasid-Page-ID: 1", f"WARC-Payload-Digest: {digest}", "Rasid-Origin: seeds/1.html")
+    odd = ("Rasid-Status: 99999999999", "Rasid-Received-At: soon", "Rasid-HTTP-Headers: [1]",
+           "Rasid-Feed-Published-At: 2026-01-01")  # fmt: skip
+    data = b"".join(
+        record(1, "resource", html(1), "text/html; charset=utf-8", *ours, *more)
+        for more in ((), odd)
+    )
+    older, other = pages(read_all(save(tmp_path, "a.warc", data)))
+
+    assert older.headers == {"content-type": "text/html; charset=utf-8"}
+    assert older.fetched_at == other.fetched_at == datetime(2024, 5, 1, 0, 0, 5, tzinfo=UTC)
+    assert (older.received_at, other.received_at, other.status) == (None, None, None)
+    assert (other.headers, other.feed_published_at) == ({}, None)
 
 
 class TestDocuments:
