@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
+from worker import tree
 from worker.fields import published
 from worker.fields.page import read as read_page
 from worker.fields.reading import Reading
@@ -107,3 +108,46 @@ def test_how_long_something_went_on_is_no_date_of_the_page() -> None:
     """Two days with a dash between them are a span."""
     found = _read("", f"<p>Date: 2025-03-02 - 2025-03-07</p><h1>{TITLE}</h1>")
     assert found.published is None
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        '<span data-time="1594448702">2h</span>',
+        '<span class=ago data-timestamp="1594448702000"></span>',
+        '<i data-unix-time="1594448702">1</i>',
+        "<script>showDate('2020/07/11 06:25:02');</script>",
+        '<script> document.write("2020-07-11 06:25:02") </script>',
+        '<script>show.date("2020/07/11 06:25:02 06:25:02")</script>',
+    ],
+)
+def test_a_date_that_a_script_would_show_is_seen(mark: str) -> None:
+    """What readers see only where scripts run is a date of the page as well."""
+    markup = f"<title>{TITLE}</title><body><h1>{TITLE}</h1><p>{mark} by A. Writer</p>"
+    root = tree.parse(markup)
+    assert root is not None
+    found = published.read(read_page(root), Reading(language="en", latest=FETCHED))
+
+    assert found.published
+    assert found.published.instant.at == datetime(2020, 7, 11, 6, 25, 2, tzinfo=UTC)
+    assert found.published.witness == "visible"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        '<span data-time="159444870">2h</span>',
+        '<span data-time="1594448702x">2h</span>',
+        '<span data-times="1594448702">2h</span>',
+        "<script>showDate('2020/07/11 06:25:02', 'at last'); more()</script>",
+        "<script>var a = '2020/07/11 06:25:02'</script>",
+        "<script>poll('vote 2020/07/11')</script>",
+    ],
+)
+def test_what_a_script_may_do_with_a_date_is_not_guessed(mark: str) -> None:
+    """A number that is no instant, and a script that does more than write a date, say nothing."""
+    markup = f"<title>{TITLE}</title><body><h1>{TITLE}</h1><p>{mark} by A. Writer</p>"
+    root = tree.parse(markup)
+    assert root is not None
+
+    assert published.read(read_page(root), Reading(language="en", latest=FETCHED)).published is None

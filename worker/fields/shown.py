@@ -7,6 +7,7 @@ the text, in a list of other articles or in the page's chrome is none of these.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
@@ -55,6 +56,9 @@ _MARKED = re.compile(
     r"date(?!lin)|time(?!line|r|d?out)|publi|posted|created|entry-meta|post-meta|byline|fecha|datum|تاريخ",
     re.IGNORECASE,
 )
+#: An instant that scripts of the page show in the reader's own zone: seconds or milliseconds.
+_INSTANT = re.compile(r"data-(?:unix-?)?(?:time|timestamp|utime)", re.ASCII)
+_SECONDS = re.compile(r"(1\d{9})(?:\d{3})?", re.ASCII)
 _DIGIT = re.compile(r"\d")
 _FOUR_DIGITS = re.compile(r"\d{4}")
 #: From one day to another: how long something went on.
@@ -133,7 +137,7 @@ def _may_be(element: HtmlElement) -> bool:
     """Tell an element that can hold a date by itself, at little cost."""
     if not isinstance(element.tag, str) or element.tag in places.ELSEWHERE_TAGS:
         return False
-    if element.tag == "time":
+    if element.tag == "time" or _by_machine(element):
         return True
     few = len(element) <= _MAX_CHILDREN and _has_digit(element)
     return few and bool(_FOUR_DIGITS.search(short(element)))
@@ -149,6 +153,7 @@ def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
     """Yield each date in the element as it is written, with what it is called."""
     text = short(element)
     machine = element.get("datetime") if element.tag == "time" else None
+    machine = machine or _by_machine(element)
     classes = _apart(f"{element.get('class', '')} {_box(element).get('class', '')}")
     label = f"{_before(element)} {classes} {element.get('itemprop', '')}"
     if machine and dates.parse(machine):
@@ -157,6 +162,14 @@ def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
     # What a date with a colon after it heads is not the article.
     if _FOUR_DIGITS.search(text) and not text.endswith(":") and not _SPAN.search(text):
         yield from _labelled(text, _kind(label))
+
+
+def _by_machine(element: HtmlElement) -> str:
+    """Return the instant in an attribute, as a date is written, or nothing."""
+    for name, value in element.attrib.items():
+        if _INSTANT.fullmatch(name) and (match := _SECONDS.fullmatch(value)):
+            return datetime.fromtimestamp(int(match[1]), UTC).isoformat()
+    return ""
 
 
 def _labelled(text: str, kind: Kind) -> Iterator[tuple[Kind, str]]:
