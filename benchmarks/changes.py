@@ -25,7 +25,7 @@ from services.local import Stack, start
 from services.shared.contracts import Event
 from services.storage import Connection, change_feed, changes, connect, results
 from services.storage.migrate import migrate
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import stored
 
 FORK = multiprocessing.get_context("fork")

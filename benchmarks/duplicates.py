@@ -35,7 +35,7 @@ from benchmarks import product
 from services.shared import arabic, compression, urls
 from services.shared.contracts import Article, Extraction, RawPage
 from services.storage import Connection, connect, results, stories
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from worker import stories as worker_stories
 from worker.fingerprint import SIGNATURE_VERSION, fingerprint, text_sha256, words_of
 from worker.stories import Documents

@@ -24,7 +24,7 @@ from benchmarks import product
 from services.shared import arabic, compression
 from services.shared.contracts import Article, Decision, Extraction, RawPage
 from services.storage import Connection, connect, quotations, results
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from worker import quotations as looking
 from worker import quote, stories
 from worker.fingerprint import fingerprint, text_sha256

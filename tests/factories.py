@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from services.shared import arabic, compression, search_words
 from services.shared.contracts import Article, Extraction, RawPage, Result
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from worker.fingerprint import fingerprint
 
 

@@ -33,7 +33,7 @@ from services.shared.errors import TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import Settings
 from services.storage import Connection, changes, raw_pages, results
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from worker import quotations, stories
 from worker.extract import extract
 from worker.limits import guarded

@@ -1,24 +1,17 @@
 """Save a chunk's results: captures, articles, versions, rejections and dead letters at once."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 
-from psycopg.types.json import Jsonb
-
-from services.shared import compression, contracts, urls
+from services.shared import compression, urls
 from services.shared.contracts import (
     Article,
     DeadLetter,
     Decision,
     Event,
-    Fingerprint,
     RawPage,
     Rejection,
-    Result,
 )
-from services.shared.versions import FIELDS
 from services.storage import (
     Connection,
     changes,
@@ -34,33 +27,26 @@ from services.storage import (
     withdrawals,
 )
 from services.storage.rereading import Before
+from services.storage.rows import (
+    Processed,
+    Row,
+    article_row,
+    as_bytes,
+    as_int,
+    as_text,
+    dead_letter_row,
+    findable,
+    fingerprint_of,
+    raw_page_row,
+)
 from services.storage.text import storable
 
 ARTICLES = queries("articles")
 RAW_PAGES = queries("raw_pages")
 DEAD_LETTERS = queries("dead_letters")
 
-Row = dict[str, object]
 PURGED = Rejection(reason="purged")
 NOTHING = compression.compress(b"")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Processed:
-    """A raw page, its body as one zstd frame, and what the worker made of it."""
-
-    page_id: str
-    page: RawPage
-    compressed: bytes
-    result: Result
-    #: The replay for which the page was read again; None where it has just been received.
-    replay_id: int | None = None
-    #: Of the body; hashed once, for it is asked for by each row that is written.
-    capture_sha256: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Hash the body."""
-        object.__setattr__(self, "capture_sha256", self.page.capture_sha256)
 
 
 def save(
@@ -85,7 +71,7 @@ def save(
         before = rereading.before(connection, again)
         _add_parents(connection, processed)
         rows = [
-            _article_row(item, item.result, extractor_version, before.get(item.page_id))
+            article_row(item, item.result, extractor_version, before.get(item.page_id))
             for item in processed
             if isinstance(item.result, Article)
         ]
@@ -104,7 +90,7 @@ def save(
                 )
         differences = {str(row["page_id"]): row.get("differences") for row in rows}
         pages = {
-            item.page_id: _raw_page_row(item, decisions[item.page_id], extractor_version)
+            item.page_id: raw_page_row(item, decisions[item.page_id], extractor_version)
             for item in processed
         }
         _record(connection, processed, pages, before, differences)
@@ -162,7 +148,7 @@ def _brings_its_body(item: Processed) -> bool:
 def _save_articles(connection: Connection, rows: list[Row]) -> dict[str, Decision]:
     if not rows:
         return {}
-    rows.sort(key=lambda row: (_bytes(row["normalized_url_sha256"]), str(row["page_id"])))
+    rows.sort(key=lambda row: (as_bytes(row["normalized_url_sha256"]), str(row["page_id"])))
     created, others = _insert(connection, rows)
     updates = versions.update(connection, others)
     owners = _claim_texts(connection, created, updates.rows)
@@ -170,7 +156,7 @@ def _save_articles(connection: Connection, rows: list[Row]) -> dict[str, Decisio
     _publish(connection, created, updates.rows)
     decisions, events = {}, []
     for row in rows:
-        page_id, article_id = str(row["page_id"]), _int(row["id"])
+        page_id, article_id = str(row["page_id"]), as_int(row["id"])
         owner = owners.get(article_id, article_id)
         duplicate_of = None if owner == article_id else owner
         outcome = updates.outcomes.get(page_id)
@@ -188,7 +174,7 @@ def _save_articles(connection: Connection, rows: list[Row]) -> dict[str, Decisio
             detail=outcome.detail if outcome else None,
         )
     said_anew = {**created, **updates.rows}
-    search.index(connection, {i: _findable(row) for i, row in said_anew.items()})
+    search.index(connection, {i: findable(row) for i, row in said_anew.items()})
     found = watches.match(connection, list(said_anew))
     # At the end, so that an event's id is not held for longer than it must be.
     changes.emit(connection, [*events, *updates.events, *found])
@@ -203,7 +189,7 @@ def _insert(connection: Connection, rows: list[Row]) -> tuple[dict[int, Row], li
         for row, result in zip(rows, cursor.results(), strict=True):
             if found := result.fetchone():
                 row["id"] = found[0]
-                created[_int(found[0])] = row
+                created[as_int(found[0])] = row
             else:
                 others.append(row)
     return created, others
@@ -216,13 +202,13 @@ def _claim_texts(
     # Of an article made and changed in one chunk only the last text counts.
     claims = sorted(
         {**created, **updated}.values(),
-        key=lambda row: (_bytes(row["text_sha256"]), _int(row["id"])),
+        key=lambda row: (as_bytes(row["text_sha256"]), as_int(row["id"])),
     )
     owners = {}
     with connection.cursor() as cursor:
         cursor.executemany(ARTICLES.claim_text, claims, returning=bool(claims))
         for row, result in zip(claims, cursor.results() if claims else (), strict=True):
-            owners[_int(row["id"])] = _int(result.fetchone()[0])  # type: ignore[index]
+            owners[as_int(row["id"])] = as_int(result.fetchone()[0])  # type: ignore[index]
     for article_id, owner in owners.items():
         if owner != article_id or article_id in updated:
             connection.execute(
@@ -238,11 +224,14 @@ def _publish(
     stories.publish(
         connection,
         {
-            article_id: (_fingerprint(row), stories.outlet(_text(row["source"]), str(row["url"])))
+            article_id: (
+                fingerprint_of(row),
+                stories.outlet(as_text(row["source"]), str(row["url"])),
+            )
             for article_id, row in created.items()
         },
         {
-            article_id: _fingerprint(row)
+            article_id: fingerprint_of(row)
             for article_id, row in updated.items()
             if row["text_changed"]
         },
@@ -283,118 +272,7 @@ def _record(
         cursor.execute(RAW_PAGES.came_again, values)
         dead = [item for item in processed if isinstance(item.result, DeadLetter)]
         if dead:
-            cursor.executemany(DEAD_LETTERS.add, [_dead_letter_row(item) for item in dead])
+            cursor.executemany(DEAD_LETTERS.add, [dead_letter_row(item) for item in dead])
     resolved = [i.page_id for i in processed if not isinstance(i.result, DeadLetter)]
     if resolved:
         connection.execute(DEAD_LETTERS.resolve, {"ids": resolved})
-
-
-def _article_row(
-    item: Processed, article: Article, extractor_version: int, was: Before | None
-) -> Row:
-    page, extraction = item.page, article.extraction
-    fields = asdict(extraction)
-    row = storable(
-        {
-            **fields,
-            **{name: list(fields[name]) for name in ("authors", "tags", "labels", "captions")},
-            "comments": Jsonb(storable({"comments": fields["comments"]})["comments"]),
-            "witnesses": Jsonb(storable(dict(extraction.witnesses))),
-            "normalized_url": article.normalized_url,
-            "url": article.url,
-            "source": page.source,
-            "origin": page.origin,
-            "feed_url": page.feed_url,
-            "fetched_at": page.fetched_at,
-            "capture_sha256": item.capture_sha256,
-            "text_sha256": article.text_sha256,
-            "extractor_version": extractor_version,
-            "page_id": item.page_id,
-        }
-    )
-    row["normalized_url_sha256"] = urls.key_sha256(str(row["normalized_url"]))
-    row["content_sha256"] = _content_sha256(row)
-    row["fingerprint"] = article.fingerprint
-    row["passages"] = article.passages
-    row["search_words"] = article.search_words
-    row["text_changed"] = False
-    row["was"] = was
-    row["observed_at"] = page.fetched_at or page.received_at or (was and was.processed_at)
-    return row
-
-
-def _content_sha256(row: Row) -> bytes:
-    """Return the hash of what makes a version: what a reader would call the article."""
-    content = [row[name] for name in FIELDS]
-    return hashlib.sha256(json.dumps(content, default=str).encode()).digest()
-
-
-def _raw_page_row(item: Processed, decision: Decision, extractor_version: int) -> Row:
-    page, result = item.page, item.result
-    failed = result if isinstance(result, Rejection | DeadLetter) else None
-    missed = getattr(
-        result.extraction if isinstance(result, Article) else result, "rules_missed", None
-    )
-    return storable(
-        {
-            "id": item.page_id,
-            "requested_url": page.requested_url,
-            "final_url": page.final_url,
-            "origin": page.origin,
-            "source": page.source,
-            "feed_url": page.feed_url,
-            "fetched_at": page.fetched_at,
-            "status": page.status,
-            "headers": Jsonb(storable(dict(page.headers))),
-            "feed_title": page.feed_title,
-            "feed_published_at": page.feed_published_at,
-            "time_zone": page.time_zone,
-            "capture_sha256": item.capture_sha256,
-            "outcome": decision.status,
-            "reason": failed and failed.reason,
-            "rules_missed": None if missed is None else list(missed),
-            "detail": (failed.detail if failed else decision.detail) or None,
-            "article_id": decision.article_id,
-            "extractor_version": extractor_version,
-        }
-    )
-
-
-def _dead_letter_row(item: Processed) -> Row:
-    letter = item.result
-    assert isinstance(letter, DeadLetter)  # noqa: S101 - the caller has chosen
-    return storable(
-        {
-            "page_id": item.page_id,
-            "reason": letter.reason,
-            "detail": letter.detail,
-            "traceback": letter.traceback,
-            "attempts": letter.attempts,
-            "header": contracts.encode_header(item.page).decode("ascii"),
-            "capture_sha256": item.capture_sha256,
-        }
-    )
-
-
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)  # noqa: S101 - for the type checker
-    return value
-
-
-def _fingerprint(row: Row) -> Fingerprint:
-    found = row["fingerprint"]
-    assert isinstance(found, Fingerprint)  # noqa: S101 - for the type checker
-    return found
-
-
-def _findable(row: Row) -> search.Findable:
-    return search.Findable(_text(row["language"]), row["search_words"])  # type: ignore[arg-type]
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)  # noqa: S101 - for the type checker
-    return value

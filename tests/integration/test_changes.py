@@ -12,7 +12,7 @@ import pytest
 
 from services.shared.contracts import CHANGE_KINDS, ChangeKind, Event
 from services.storage import Connection, changes, connect, results
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import stored
 
 VERSION = 1

@@ -36,7 +36,7 @@ from services.storage import (
     sources,
     watches,
 )
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests import factories
 from tests.factories import page, processed
 

@@ -19,7 +19,7 @@ from services.shared.contracts import Decision, RawPage
 from services.shared.errors import TransientError
 from services.shared.settings import Settings
 from services.storage import Connection, connect, quotations, results
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import at, page, processed
 from worker import pipeline, stories
 from worker import quotations as looking

@@ -19,7 +19,7 @@ from services.shared.contracts import Article, RawPage, Rejection, Result
 from services.shared.settings import Settings
 from services.storage import Connection, Database, connect, dead_letters, replays, results
 from services.storage.replays import Choice
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import article, at, page, processed
 from worker import pipeline
 

@@ -17,7 +17,7 @@ from services.shared.contracts import (
     Rejection,
 )
 from services.storage import Connection, connect, dead_letters, results
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import article, at, page, processed, stored
 
 VERSION = 1

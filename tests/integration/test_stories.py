@@ -12,7 +12,7 @@ import pytest
 from services.shared import arabic
 from services.shared.contracts import RELATIONS, STORY_LABELS
 from services.storage import Connection, connect, results, stories
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import article, at, page, processed
 from worker import stories as worker_stories
 from worker.fingerprint import SIGNATURE_VERSION

@@ -12,7 +12,7 @@ from services.shared.contracts import WITHDRAWN_REASONS, Rejection, WithdrawnRea
 from services.shared.frontier import LinkOutcome, LinkState, ListedLink
 from services.shared.sources import Feed, Source
 from services.storage import Connection, changes, connect, links, results, sources, withdrawals
-from services.storage.results import Processed
+from services.storage.rows import Processed
 from tests.factories import article, at, page, processed
 from worker import stories
 from worker.stories import Documents
