@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from services.shared import settings as settings_module
+from services.shared.console import Console
 from services.shared.errors import RasidError
 from services.shared.secrets import hidden
 from services.shared.settings import Settings
+from services.shared.terminal import harmless
 
 #: The module that defines each command.
 MODULES = {
@@ -113,7 +114,7 @@ def progress_console() -> Console:
 
 def print_json(value: object) -> None:
     """Print a value as one line of JSON, letters as they are."""
-    print(json.dumps(value, ensure_ascii=False, default=str))
+    print(harmless(json.dumps(value, ensure_ascii=False, default=str)))
 
 
 def main() -> None:
@@ -127,7 +128,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except RasidError as error:
-        print(f"rasid: {hidden(str(error))}", file=sys.stderr)
+        print(f"rasid: {harmless(hidden(str(error)))}", file=sys.stderr)
         raise SystemExit(1) from None
     except (BrokenPipeError, SystemExit) as end:
         # Whoever read the output has closed it (`rasid articles | head`): that is no error,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from services.importer import progress as importer_progress
 from services.importer import run as importer
 from services.local import Stack
 from services.queue import Queue
+from services.shared.console import Console
 from services.shared.errors import RasidError, TransientError
 from services.shared.settings import Settings
 from services.storage import articles, connect

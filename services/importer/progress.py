@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Protocol, TextIO
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from services.importer.summary import NAMED, Summary
+from services.shared.console import Console
+from services.shared.terminal import harmless
 
 PLAIN_EVERY_S = 5.0
 LIVE_EVERY_S = 0.1
@@ -76,7 +77,7 @@ class Plain:
 
     def say(self, text: str) -> None:
         """Write the line."""
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{harmless(text)}\n")
         self._stream.flush()
 
 
@@ -122,7 +123,7 @@ def shown(stream: TextIO | None = None) -> Iterator[Watcher]:
 
 def report(summary: Summary, *, as_json: bool = False) -> None:
     """Print the summary to stdout: in words, or as one JSON object."""
-    print(json.dumps(asdict(summary)) if as_json else words(summary))  # noqa: T201 - its purpose
+    print(json.dumps(asdict(summary)) if as_json else harmless(words(summary)))  # noqa: T201 - its purpose
 
 
 def words(summary: Summary) -> str:

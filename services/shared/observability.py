@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from services.shared import secrets
+from services.shared import secrets, terminal
 from services.shared.settings import Settings
 
 
@@ -21,11 +21,12 @@ def sign_of_life(settings: Settings) -> None:
         settings.alive_file.touch()
 
 
-def _without_secrets(
+def _fit_to_print(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
+    """Return the event without secrets, and with nothing that a terminal would obey."""
     return {
-        name: secrets.hidden(value) if isinstance(value, str) else value
+        name: terminal.harmless(secrets.hidden(value)) if isinstance(value, str) else value
         for name, value in event.items()
     }
 
@@ -70,7 +71,7 @@ def configure_logging(settings: Settings, **bound: object) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                _without_secrets,
+                _fit_to_print,
                 render,
                 without_passwords,
             ],

@@ -1,0 +1,15 @@
+"""Text from anybody goes in; it comes out with nothing in it that a terminal would obey."""
+
+import re
+
+#: Controls but for line and tab, and what turns the direction of all that follows.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e]")
+
+
+def harmless(text: str) -> str:
+    r"""Return the text with such characters written out, as JSON writes them: `\u001b[2J`."""
+    return _OBEYED.sub(_written, text)
+
+
+def _written(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
