@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,17 @@ import psycopg
 import pytest
 
 from services.local import Stack, binaries, start
-from services.storage import Connection, changes, connect, imports, links, migrate, results
+from services.shared.contracts import Place
+from services.storage import (
+    Connection,
+    changes,
+    connect,
+    imports,
+    links,
+    migrate,
+    quotations,
+    results,
+)
 from services.storage.imports import ImportKey, ImportStep
 from tests.factories import stored
 from tests.integration.test_replication import ask, eventually, tell
@@ -93,6 +104,22 @@ def refusal(stack: Stack, after: int) -> str | None:
     return error.value.sqlstate
 
 
+def ids(stack: Stack) -> set[tuple[str, int]]:
+    """Return the ids that a consumer can have seen."""
+    kinds = ("articles", "stories", "quotations")
+    return {(kind, row[0]) for kind in kinds for row in ask(stack, f"select id from media.{kind}")}
+
+
+def quote(connection: Connection) -> None:
+    """Find that the articles stored last share a passage."""
+    query = b"select id, version from rasid.articles order by id desc limit 2"
+    places = [
+        Place(article_id=int(str(one)), version=int(str(version)), start=0, end=3)
+        for one, version in connection.execute(query).fetchall()
+    ]
+    quotations.link(connection, [], lambda _: quotations.Found([], [places]))
+
+
 def save(connection: Connection, number: int) -> None:
     """Store an article and publish it."""
     item = stored(f"https://herald.example/more/{number}", f"نص {number}")
@@ -165,8 +192,10 @@ def test_a_dump_restored(tmp_path: Path, shell: dict[str, str]) -> None:
             due = links.take_due(lost, ["herald.example"], ["herald"], per_host=9)
             imports.advance(lost, FILE, ImportStep(900, 3, [], finished=True))
             save(lost, 0)
+            quote(lost)
         shared, beyond = held.feed[-1][0], head(old)
         assert 0 < shared < beyond
+        seen = ids(old)
 
         run(block("sh restore"), new, shell, tmp_path)
         with psycopg.connect(new.database_url) as restored:
@@ -174,23 +203,44 @@ def test_a_dump_restored(tmp_path: Path, shell: dict[str, str]) -> None:
             restored.execute("set role newsroom")
             restored.execute("select * from media.articles limit 1")
         assert refusal(new, beyond) == "RC001"
+        known = ids(new)
+        store_at_once(new)
+        jumped = {number for kind, number in ids(new) - known if kind == "articles"}
+        assert max(jumped) - min(jumped) < 100
         with connect(new.database_url) as work:
             work.execute(block("sql after-restore").encode())
             again = links.take_due(work, ["herald.example"], ["herald"], per_host=9)
             assert imports.begin(work, FILE, again=False).position == 500
-            assert changes.publish(work) == len(held.outbox) > 0
+            assert changes.publish(work) >= len(held.outbox) + 8 > 8
             save(work, 5000)
+            quote(work)
         assert {link.id for link in due} < {link.id for link in again}
         assert len(again) == len(due) + 1
         came = goes_on(new, held, beyond)
         told(new, shell, tmp_path, beyond, came)
+        given = ids(new) - known
+        assert {kind for kind, _ in given} == {"articles", "stories", "quotations"}
+        assert given.isdisjoint(seen)
 
         tell(new, "drop schema media, rasid, rasid_migrations cascade")
         run(block("sh restore"), new, shell, tmp_path)
         with connect(new.database_url) as work:
             save(work, 7000)
+            quote(work)
+        assert (ids(new) - known).isdisjoint(seen | given)
         assert refusal(new, beyond) == refusal(new, came[-1][0]) == "RC003"
         assert goes_on(new, held, beyond)[0][0] > came[-1][0] + 1_000_000
+
+
+def store_at_once(stack: Stack) -> None:
+    """Have workers store articles at the same moment, before the feed has noticed anything."""
+
+    def store(number: int) -> None:
+        with connect(stack.database_url) as mine:
+            results.save(mine, [stored(f"https://herald.example/new/{number}", f"خبر {number}")], 1)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store, range(8)))
 
 
 def goes_on(stack: Stack, held: Moment, beyond: int) -> list[tuple[Any, ...]]:
@@ -245,7 +295,7 @@ def test_to_a_point_in_time(tmp_path: Path, shell: dict[str, str]) -> None:
             ((at,),) = ask(old, "select clock_timestamp()::text")
             for number in range(3, 6):
                 save(work, number)
-        beyond = head(old)
+        beyond, seen = head(old), ids(old)
         ((segment,),) = ask(old, "select pg_walfile_name(pg_switch_wal())")
         eventually((tmp_path / "wal" / segment).exists)
 
@@ -257,9 +307,12 @@ def test_to_a_point_in_time(tmp_path: Path, shell: dict[str, str]) -> None:
             assert everything(restored) == held
         assert migrate.migrate(new.database_url) == []
         assert refusal(new, beyond) == "RC001"
+        kept = ids(new)
         with connect(new.database_url) as work:
             for number in range(10, 20):
                 save(work, number)
+        assert kept < seen
+        assert (ids(new) - kept).isdisjoint(seen)
         assert refusal(new, beyond) == "RC003"
         shared = known[-1][0]
         came = feed(new, shared)

@@ -89,9 +89,9 @@ def test_files_name_no_machine() -> None:
 
 
 #: Migrations that replace functions of earlier ones, and take the same locks.
-REPLACES = {"0017_feed_timeline.sql": "0003_changes.sql"}
-#: Who waits for another on purpose: a purge for what is being published.
-WAITS = {("0014_purge.sql", "7216381540393")}
+REPLACES = {"0017_feed_timeline.sql": "0003_changes.sql", "0019_ids.sql": "0003_changes.sql"}
+#: Who waits for another on purpose: a purge for what is being published, who gives ids for a purge.
+WAITS = {("0014_purge.sql", "7216381540393"), ("0019_ids.sql", "7216381540412")}
 
 
 def test_each_lock_has_a_number_of_its_own() -> None:
