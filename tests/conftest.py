@@ -76,8 +76,9 @@ def database_url(stack: Stack, template: str, database_names: Iterator[str]) -> 
     # A copy of files is faster here than one through the log, and needs no checkpoint's safety.
     admin(stack, "create database {} template {} strategy file_copy", name, template)
     with psycopg.connect(url_of(stack, name)) as connection:
-        # Else the feed notices that it is a copy, and lets its positions jump.
+        # Else the feed notices that it is a copy, and lets its positions jump, and ids as well.
         connection.execute("update rasid.feed_timelines set server = rasid.feed_server()")
+        connection.execute("update rasid.id_timeline set server = rasid.feed_server()")
     yield url_of(stack, name)
     admin(stack, "drop database if exists {} with (force)", name)
 

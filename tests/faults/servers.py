@@ -186,6 +186,7 @@ class Servers:
         with self.admin(database) as connection:
             # Else the feed notices that it is a copy, and lets its positions jump.
             connection.execute(b"update rasid.feed_timelines set server = rasid.feed_server()")
+            connection.execute(b"update rasid.id_timeline set server = rasid.feed_server()")
         for name in ("broker", "bodies"):
             with self.redis(name) as client:
                 client.flushall()
