@@ -56,7 +56,10 @@ def make_app(settings: Settings) -> Celery:
 
 
 def main(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT, which let tasks that run come to their end."""
+    """Run a worker until SIGTERM or SIGINT, which let tasks that run come to their end.
+
+    One that fails raises SystemExit, so that whoever looks at its exit code starts it again.
+    """
     configure_logging(settings, process="worker")
     # Celery warns root of pickle; only JSON is accepted here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -67,6 +70,8 @@ def main(settings: Settings) -> None:
     signals.worker_shutting_down.connect(
         lambda **_: end_within(settings.task_time_limit_s + TOLD_GRACE_S), weak=False
     )
+    workers: list[Any] = []
+    signals.worker_init.connect(lambda sender, **_: workers.append(sender), weak=False)
     warm()
     log.info("worker starts", concurrency=settings.concurrency)
     try:
@@ -82,6 +87,9 @@ def main(settings: Settings) -> None:
                 "--loglevel=WARNING",
             ]
         )
+        # Celery tells its code to nobody, and a worker that failed would seem to have been told.
+        if code := workers[0].exitcode:
+            sys.exit(code)
     finally:
         # What ends Python waits for threads and processes, which may never end.
         end_within(FAILED_GRACE_S)
