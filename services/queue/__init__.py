@@ -246,6 +246,7 @@ class Queue:
 
         Raises:
             TransientError: Redis is away.
+            MemoryError: a page does not fit into what this process may have.
         """
         most = 2 * self.settings.max_body_bytes
         with transient_errors():
@@ -257,10 +258,15 @@ class Queue:
             for answer in stored:
                 if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
                     raise answer
-        return {
+        taken = {
             page_id: unpack(answer, most) if isinstance(answer, bytes) and answer else None
             for page_id, answer in zip(ids, stored, strict=True)
         }
+        for page_id, page in taken.items():
+            if isinstance(page, Unreadable):
+                said = {"problem": page.problem, "bytes": len(page.stored)}
+                log.warning("not a raw page", page=page_id, **said, begins=repr(page.stored[:60]))
+        return taken
 
     def done(self, ids: Sequence[str]) -> None:
         """Remove pages whose result is committed. Safe to repeat.

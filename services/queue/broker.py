@@ -11,6 +11,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.exceptions import ExecAbortError, OutOfMemoryError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from services.shared.contracts import LANES
@@ -112,6 +113,8 @@ def open_client(url: str, name: str, settings: Settings) -> redis.Redis:
             socket_connect_timeout=min(settings.redis_timeout_s, 5),
             health_check_interval=10,
             retry=Retry(NoBackoff(), 0),
+            # Listening for them, the pool hands out connections on which an old answer is left.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
             **(tls(settings) if url.startswith("rediss://") else {}),
         )
     except ValueError:

@@ -30,6 +30,7 @@ def decompress(data: bytes, limit: int | None = None) -> bytes:
 
     Raises:
         ValueError: the data is not a whole zstd frame, or holds more than `limit` bytes.
+        MemoryError: there is no room to unpack it.
     """
     try:
         if limit is None:
@@ -38,6 +39,8 @@ def decompress(data: bytes, limit: int | None = None) -> bytes:
         unpacker = zstd.ZstdDecompressor(options=options)
         unpacked = unpacker.decompress(data, limit + 1)
     except (zstd.ZstdError, EOFError) as error:
+        if "Allocation error" in str(error):  # it says nothing of the data
+            raise MemoryError(str(error)) from error
         raise ValueError(f"not a zstd frame: {error}") from error
     if len(unpacked) > limit:
         raise ValueError(f"unpacks to more than {limit} bytes")

@@ -128,6 +128,7 @@ def dead_letter_row(item: Processed) -> Row:
             "attempts": letter.attempts,
             "header": contracts.encode_header(item.page).decode("ascii"),
             "capture_sha256": item.capture_sha256,
+            "is_replay": item.replay_id is not None,
         }
     )
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from tests.faults.faults import FAULTS
 from tests.faults.run import Result, bench, plan
 
+#: So much is shown of a line of a log.
+LINE = 1000
+
 
 def main() -> int:
     """Do the runs; return 1 if any has something to complain of."""
@@ -26,13 +29,17 @@ def main() -> int:
             _say(f"skipped: {name}: {reason}")
         kinds = [name for name in kinds if name not in lacking]
         for seed in range(given.seed, given.seed + given.runs):
-            steps = plan(seed, kinds, given.most) if kinds else []
+            steps = plan(seed, kinds, given.most, given.longest) if kinds else []
             _say(f"seed {seed}: {', '.join(map(str, steps)) or 'nothing fails'}")
             result = there.run(seed, steps, _say if given.verbose else lambda _: None)
             results.append(result)
             _say(_line(result))
             for complaint in result.complaints[:20]:
                 _say(f"  WRONG: {complaint}")
+            for name, lines in result.logs.items():
+                _say(f"  the end of {name}:")
+                for line in lines:
+                    _say(f"    {line[:LINE]}")
             if result.complaints and given.stop:
                 break
     _table(results)
@@ -45,12 +52,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
         description=__doc__,
-        epilog="A run is done again by its --seed and the same --pages, --faults and --most.",
+        epilog="The same --seed, --pages, --faults, --most and --longest make the same run.",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the first run (1)")
     parser.add_argument("--runs", type=int, default=1, help="how many, one seed each (1)")
     parser.add_argument("--pages", type=int, default=90, help="about so many pages a run (90)")
     parser.add_argument("--most", type=int, default=5, help="faults a run (5); 0: nothing fails")
+    parser.add_argument("--longest", type=float, default=60.0, help="seconds a fault lasts at most")
     parser.add_argument("--faults", help=f"only these: {', '.join(FAULTS)}")
     parser.add_argument("--stop", action="store_true", help="stop at the first run that fails")
     parser.add_argument("--verbose", action="store_true", help="tell each step")

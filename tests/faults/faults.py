@@ -48,12 +48,17 @@ def _killed(
 @contextmanager
 def _frozen(name: str, product: Product, _: random.Random) -> Iterator[None]:
     pids = [*product.pids(name), *product.pids(name, children=True)]
-    for number in (signal.SIGSTOP, signal.SIGCONT):
+
+    def tell(number: int) -> None:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        if number == signal.SIGSTOP:
-            yield
+
+    tell(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        tell(signal.SIGCONT)
 
 
 @contextmanager

@@ -73,8 +73,13 @@ class Helper:
 
     def close(self) -> None:
         """End it."""
-        self._input.close()
-        self._process.wait(10)
+        with contextlib.suppress(BrokenPipeError):
+            self._input.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._output.close()
 
 
@@ -84,7 +89,9 @@ class Running:
 
     command: Command
     popen: "subprocess.Popen[bytes]"
-    #: When to start it again, and whether at all, by its exit code.
+    #: Whether it may end by itself, with 0: all others run until they are told.
+    ends: bool = False
+    #: When to start it again, and whether at all.
     again_at: float | None = None
     starts: int = 1
     is_done: bool = False
@@ -143,15 +150,15 @@ class Product:
 
     # ------------------------------------------------------------------ processes
 
-    def spawn(self, name: str, *argv: str) -> None:
-        """Run a program, which is started again whenever it fails."""
+    def spawn(self, name: str, *argv: str, ends: bool = False) -> None:
+        """Run a program, which is started again whenever it ends, unless it `ends` well."""
         command = Command(
             name=name,
             argv=(sys.executable, "-P", *argv),
             log=self.servers.place.state / "log" / f"{self.database}-{name}.log",
             env={**os.environ, "PYTHONPATH": str(ROOT), **QUICK, **self._addresses},
         )
-        self.running[name] = Running(command, processes.launch(command))
+        self.running[name] = Running(command, processes.launch(command), ends)
 
     def start(self, pages: Pages, sites: Sequence[str]) -> None:
         """Start all: worker, reconciler, a crawler of the site, an importer of the files."""
@@ -160,7 +167,7 @@ class Product:
         self.spawn("worker", str(WORKER))
         self.spawn("reconciler", "-m", "services.cli", "reconcile")
         self.spawn("crawler", "-m", "services.cli", "crawl")
-        self.spawn("importer", "-m", "services.cli", "import", str(self.state / "files"))
+        self.spawn("importer", "-m", "services.cli", "import", str(self.state / "files"), ends=True)
 
     def _write_sources(self, sites: Sequence[str]) -> None:
         sources = [
@@ -191,6 +198,19 @@ class Product:
                 for page in pages[number::3]
             ]
             (files / f"{number}.jsonl").write_text("\n".join(lines) + "\n")
+
+    def ended_well(self) -> list[str]:
+        """Return who ended with 0 although nobody told it, and so may never be started again."""
+        return [name for name, one in self.running.items() if not one.ends and 0 in one.codes]
+
+    def log_ends(self, lines: int = 12) -> dict[str, list[str]]:
+        """Return the last lines of each process's log, and of the servers', by file name."""
+        logs = self.servers.place.state / "log"
+        found = sorted(path for path in logs.glob("*.log") if not path.name.startswith("run_"))
+        found += sorted(logs.glob(f"{self.database}-*.log"))
+        return {
+            path.name: path.read_text("utf-8", "replace").splitlines()[-lines:] for path in found
+        }
 
     def pids(self, name: str, *, children: bool = False) -> list[int]:
         """Return the process called so, or its children, if it runs."""
@@ -236,7 +256,7 @@ class Product:
             elif code is not None:
                 processes.kill_group(one.popen.pid)
                 one.codes.append(code)
-                one.is_done = code == 0
+                one.is_done = one.ends and code == 0
                 one.again_at = now + RESTART_S
         if not self.blind:
             self._look()

@@ -3,11 +3,14 @@
 import contextlib
 import json
 import random
+import signal
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from services.shared import settings as settings_module
 from services.shared.errors import RasidError
@@ -22,10 +25,17 @@ from tests.newsday import prepared
 
 #: The Redis for bodies may have so much, the worst case included.
 MAX_MEMORY_MB = 32
-FLOW_WITHIN_S = 90.0
-DRAINED_WITHIN_S = 150.0
+FLOW_WITHIN_S = 60.0
+DRAINED_WITHIN_S = 120.0
+#: Beside what its faults take by their plan; nothing may take longer, whatever it waits for.
+RUN_WITHIN_S = 400.0
+ACCOUNT_WITHIN_S = 120.0
 
 Say = Callable[[str], None]
+
+
+class StuckError(Exception):
+    """Something waits that has no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +62,14 @@ class Result:
     recoveries: list[tuple[str, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    #: Of each of the product's processes, and its exit codes.
+    #: Of each of the product's processes.
     starts: dict[str, int] = field(default_factory=dict)
-    most_bytes: int = 0
+    #: The ends of the logs by name, where there are complaints.
+    logs: dict[str, list[str]] = field(default_factory=dict)
 
 
-def plan(seed: int, kinds: Sequence[str], most: int) -> list[Step]:
-    """Return the faults of a seed; the first of them walk through all kinds, seed by seed."""
+def plan(seed: int, kinds: Sequence[str], most: int, longest_s: float = 60.0) -> list[Step]:
+    """Return the faults of a seed; they walk through all kinds, seed by seed."""
     chance = random.Random(f"plan {seed}")
     count = min(most, len(kinds)) if most else 0
     first = seed * count % len(kinds)
@@ -68,11 +79,29 @@ def plan(seed: int, kinds: Sequence[str], most: int) -> list[Step]:
         Step(
             name=name,
             after_s=chance.choice((0.0, chance.uniform(0, 2.5))),
-            seconds=chance.uniform(*FAULTS[name].seconds),
+            seconds=min(longest_s, chance.uniform(*FAULTS[name].seconds)),
             waits=chance.random() < 0.8,
         )
         for name in names
     ]
+
+
+@contextlib.contextmanager
+def limit(seconds: float) -> Iterator[None]:
+    """Raise StuckError in the block after so long; it says where."""
+
+    def ring(_number: int, frame: FrameType | None) -> None:
+        where = "".join(traceback.format_stack(frame)[-8:])
+        raise StuckError(f"nothing more after {seconds:.0f} s, waiting here:\n{where}")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Again and again, since the first may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager
@@ -145,32 +174,40 @@ class Bench:
             database=database,
             clock=any(step.name == "clock" for step in steps),
         )
-        before = accounts.used(self.servers)
         try:
-            self._work(product, result, random.Random(f"run {seed}"), say)
-        except (TimeoutError, RasidError) as error:
-            result.complaints.append(f"{type(error).__name__}: {error}")
-        except BaseException:
+            before = accounts.used(self.servers)
+            planned = sum(step.after_s + step.seconds for step in steps)
+            try:
+                with limit(planned + RUN_WITHIN_S):
+                    self._work(product, result, random.Random(f"run {seed}"), say)
+            except (TimeoutError, RasidError, StuckError) as error:
+                result.complaints.append(f"{type(error).__name__}: {error}")
+            with limit(ACCOUNT_WITHIN_S):
+                result.complaints += self._end(product, before)
+        except StuckError as error:
+            result.complaints.append(f"StuckError: {error}")
+        finally:
             product.stop()
-            raise
-        self._proxy.say(mode="pass", delay_s=0.0)
-        codes = product.stop()
-        result.complaints += [
-            f"{name} ended with {code} when told to stop"
-            for name, code in codes.items()
-            if code not in (0, None) and product.running[name].popen.returncode != -9
-        ]
-        self.servers.wait()
-        result.complaints += accounts.complaints(product, self._calm)
-        after = accounts.used(self.servers)
-        result.complaints += [
-            f"{name} holds {(after[name] - before[name]) / MIB:.1f} MB more than before"
-            for name in after
-            if after[name] - before[name] > accounts.MEMORY_LEFT
-        ]
+        if result.complaints:
+            result.logs = product.log_ends()
         result.starts = {name: one.starts for name, one in product.running.items()}
         result.seconds = time.monotonic() - began
         return result
+
+    def _end(self, product: Product, before: dict[str, int]) -> Iterator[str]:
+        """Stop the product, and yield what does not add up."""
+        self._proxy.say(mode="pass", delay_s=0.0)
+        for name, code in product.stop().items():
+            if code not in (0, None) and product.running[name].popen.returncode != -9:
+                yield f"{name} ended with {code} when told to stop"
+        for name in product.ended_well():
+            yield f"{name} ended with 0 although nobody told it to"
+        self.servers.wait()
+        yield from accounts.complaints(product, self._calm)
+        for name, bytes_used in accounts.used(self.servers).items():
+            if bytes_used - before[name] > accounts.MEMORY_LEFT:
+                more = (bytes_used - before[name]) / MIB
+                yield f"{name} holds {more:.1f} MB more than before"
 
     def _work(self, product: Product, result: Result, chance: random.Random, say: Say) -> None:
         given = self._pages
@@ -201,26 +238,30 @@ class Bench:
         if not step.waits:
             return
         if product.until(lambda: product.done > done, FLOW_WITHIN_S) is None:
-            result.complaints.append(f"no page was done {FLOW_WITHIN_S:.0f} s after {step.name}")
-            return
+            raise TimeoutError(f"no page was done {FLOW_WITHIN_S:.0f} s after {step.name}")
         result.recoveries.append((step.name, time.monotonic() - began))
 
     def _drain(self, product: Product, say: Say) -> None:
         """Return when all pages are done, fetched and imported, and nothing is pending."""
         say("  drain")
         fetched = b"select count(*) from rasid.links where state = 'fetched'"
+        missing = "Redis or Postgres does not answer"
 
         def drained() -> bool:
-            if (
-                product.queue.depth().total
-                or product.queue.depth().messages
-                or not product.running["importer"].is_done
-            ):
-                return False
+            nonlocal missing
+            depth = product.queue.depth()
             with self.servers.admin(product.database) as connection:
-                found = connection.execute(fetched).fetchall()
-            return found == [(len(self._pages.crawled),)] and not accounts.notes(self.servers)
+                ((links,),) = connection.execute(fetched).fetchall()
+            notes = accounts.notes(self.servers)
+            left = {
+                f"{depth.total} pages are pending": depth.total,
+                f"{depth.messages} messages wait": depth.messages,
+                "the importer runs": not product.running["importer"].is_done,
+                f"{links} links are fetched": links != len(self._pages.crawled),
+                f"left in Redis: {', '.join(notes[:5])}": notes,
+            }
+            missing = "; ".join(what for what, is_so in left.items() if is_so)
+            return not missing
 
         if product.until(drained, DRAINED_WITHIN_S) is None:
-            depth = product.queue.depth()
-            raise TimeoutError(f"not drained: {depth}; left: {accounts.notes(self.servers)[:5]}")
+            raise TimeoutError(f"not drained after {DRAINED_WITHIN_S:.0f} s: {missing}")

@@ -151,6 +151,28 @@ def test_frozen_redis_is_away(settings: Settings) -> None:
             queue.count_attempts(["a"])
 
 
+def test_no_answer_is_taken_for_another(settings: Settings) -> None:
+    """A connection on which an answer was left, whatever broke off, is never used again."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    admin = bodies(settings)
+    admin.config_set("port", port)
+    try:
+        tcp = {"redis_bodies_url": f"redis://127.0.0.1:{port}/0"}
+        queue = Queue(settings.model_copy(update=tcp))
+        (raw,) = pages(1)
+        queue.publish([raw], "live")
+        pool = queue.bodies.connection_pool
+        connection = pool.get_connection()
+        connection.send_command("ECHO", "left behind")  # type: ignore[no-untyped-call]
+        assert connection.can_read(5)
+        pool.release(connection)
+
+        assert isinstance(queue.take([raw.id])[raw.id], Taken)
+    finally:
+        admin.config_set("port", 0)
+
+
 class TestReconcile:
     def test_lost_message(self, queue: Queue, settings: Settings) -> None:
         """A page whose message Celery lost is sent again."""

@@ -181,6 +181,18 @@ class TestFailures:
         expected = [("rejected", reason, "seen")]
         assert rows(connection, "select outcome, reason, detail from rasid.raw_pages") == expected
 
+    def test_a_result_stands(self, connection: Connection) -> None:
+        """A page that fails when it is done once more has its result, and no dead letter."""
+        one = stored("https://a/1", "text one")
+        save(connection, one)
+        outcome = "select outcome, reason from rasid.raw_pages"
+        before = rows(connection, outcome)
+
+        save(connection, processed(one.page, DeadLetter(reason="worker_lost", attempts=3)))
+
+        assert rows(connection, outcome) == before
+        assert dead_letters.listing(connection) == []
+
     @pytest.mark.parametrize("reason", DEAD_LETTER_REASONS)
     def test_dead_letter_keeps_the_page(self, connection: Connection, reason: str) -> None:
         """A dead letter gives back the very raw page, body and all."""

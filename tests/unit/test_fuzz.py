@@ -96,3 +96,34 @@ def test_a_frame_that_is_none_or_too_much_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=told):
             compression.decompress(data, 1000)
+
+
+#: Unpacks its input where nearly no memory is left.
+CRAMPED = """
+import sys
+from services.shared import compression
+from worker.limits import limit_memory
+frame = sys.stdin.buffer.read()
+limit_memory(1)
+try:
+    compression.decompress(frame, 1000)
+except MemoryError:
+    print("no memory")
+"""
+
+
+def test_no_memory_is_no_fault_of_a_frame() -> None:
+    """Where there is no memory to unpack a sound frame, nobody is told that it is none."""
+    packer = compression.compressor()  # it does not know the size: 2 MB are asked for
+    frame = packer.compress(bytes(1000)) + packer.flush()
+    assert compression.decompress(frame, 1000) == bytes(1000)
+
+    cramped = subprocess.run(
+        [sys.executable, "-P", "-c", CRAMPED],
+        input=frame,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+
+    assert (cramped.stdout, cramped.stderr) == (b"no memory\n", b"")

@@ -1,9 +1,14 @@
 -- name: add
+-- A page whose result stands, and which failed when it was done once more, is none; but one that
+-- was to be read again is.
 insert into rasid.dead_letters (
     page_id, reason, detail, traceback, attempts, header, capture_sha256
-) values (
+)
+select
     %(page_id)s, %(reason)s, %(detail)s, %(traceback)s, %(attempts)s, %(header)s,
     %(capture_sha256)s
+where %(is_replay)s or exists (
+    select from rasid.raw_pages where id = %(page_id)s and outcome = 'dead_letter'
 )
 on conflict (page_id) do update set
     reason = excluded.reason,
