@@ -72,6 +72,7 @@ def _line(result: Result) -> str:
     return (
         f"seed {result.seed}: {verdict} after {result.seconds:.0f} s; recovered (s): {recovered}"
         + (f"; starts: {starts}" if starts else "")
+        + ("; the guard ended the worker that was told to stop" if result.by_guard else "")
     )
 
 

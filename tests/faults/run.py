@@ -22,6 +22,7 @@ from tests.faults.pages import Pages
 from tests.faults.product import Helper, Product
 from tests.faults.servers import Servers
 from tests.newsday import prepared
+from worker.guards import STALLED_EXIT
 
 #: The Redis for bodies may have so much, the worst case included.
 MAX_MEMORY_MB = 32
@@ -64,6 +65,8 @@ class Result:
     seconds: float = 0.0
     #: Of each of the product's processes.
     starts: dict[str, int] = field(default_factory=dict)
+    #: Whether Celery hung when the worker was told to stop, so that its guard ended it.
+    by_guard: bool = False
     #: The ends of the logs by name, where there are complaints.
     logs: dict[str, list[str]] = field(default_factory=dict)
 
@@ -183,7 +186,7 @@ class Bench:
             except (TimeoutError, RasidError, StuckError) as error:
                 result.complaints.append(f"{type(error).__name__}: {error}")
             with limit(ACCOUNT_WITHIN_S):
-                result.complaints += self._end(product, before)
+                result.complaints += self._end(product, result, before)
         except StuckError as error:
             result.complaints.append(f"StuckError: {error}")
         finally:
@@ -194,11 +197,13 @@ class Bench:
         result.seconds = time.monotonic() - began
         return result
 
-    def _end(self, product: Product, before: dict[str, int]) -> Iterator[str]:
+    def _end(self, product: Product, result: Result, before: dict[str, int]) -> Iterator[str]:
         """Stop the product, and yield what does not add up."""
         self._proxy.say(mode="pass", delay_s=0.0)
         for name, code in product.stop().items():
-            if code not in (0, None) and product.running[name].popen.returncode != -9:
+            if name == "worker" and code == STALLED_EXIT:
+                result.by_guard = True
+            elif code not in (0, None) and product.running[name].popen.returncode != -9:
                 yield f"{name} ended with {code} when told to stop"
         for name in product.ended_well():
             yield f"{name} ended with 0 although nobody told it to"
