@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,9 +15,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import s3fs
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from services.archiver import index, places, reader, records, run
+from services.archiver import index, places, purge, reader, records, run
 from services.archiver.run import Order
 from services.importer import files as importer_files
 from services.importer.read import read
@@ -30,6 +32,7 @@ from services.storage import (
     connect,
     dead_letters,
     partitions,
+    purges,
     replays,
     results,
 )
@@ -277,14 +280,73 @@ def test_files_that_vanished_are_written_anew(connection: Connection, tmp_path: 
         assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
 
 
-def test_other_addresses(connection: Connection) -> None:
-    """What the extra opens is written and read as a folder is."""
-    pytest.importorskip("fsspec", reason="the extra `s3` is not installed: pip install 'rasid[s3]'")
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store of objects with an empty bucket, and what its tools look for in the environment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "archivist",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        s3fs.S3FileSystem.clear_instance_cache()
+        for _ in range(200):
+            try:
+                s3fs.S3FileSystem().mkdir("news")
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.usefixtures("objects")
+def test_a_store_of_objects(
+    connection: Connection, database_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In a bucket files are written, verified, read and written anew as in a folder."""
     pages = fill(connection, 5)
     move(connection, DAY)
-    assert archive(connection, "memory://archive")[0].dropped
+    (done,) = archive(connection, "s3://news/archive/", file_bytes=2_000)
+    assert (done.dropped, done.captures) == (True, 8)
     for raw in pages:
         assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
+    names = [f"news/archive/{file.name}" for file in archives.files(connection)]
+    names += [index.name_of(name) for name in names]
+    assert sorted(s3fs.S3FileSystem().ls("s3://news/archive", refresh=True)) == sorted(names)
+
+    planned = purges.plan(connection, [], [pages[1].requested_url or ""], copies=False)
+    purges.forbid(connection, planned.keys, "asked")
+    assert purge.rewrite(connection, planned.pages, tmp_path, lambda _: None) == 1
+    purges.purge(connection, planned, "asked")
+    assert reader.body(connection, pages[1].capture_sha256) is None
+    assert reader.body(connection, pages[2].capture_sha256, DAY) == pages[2].body
+    left = s3fs.S3FileSystem().ls("s3://news/archive", refresh=True)
+    assert [name.count("-r1.") for name in sorted(left)].count(1) == 2
+
+    s3fs.S3FileSystem().rm(left)
+    with pytest.raises(RasidError, match="s3://news/archive: rasid-2026-03-04-"):
+        reader.body(connection, pages[2].capture_sha256, DAY)
+    told = subprocess.run(
+        [sys.executable, "-P", "-m", "services.cli", "explain", pages[2].requested_url or ""],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "rasid-2026-03-04-" in told.stderr
+    assert "secret" not in told.stdout + told.stderr + "".join(capfd.readouterr())
 
 
 @pytest.mark.slow
