@@ -89,7 +89,8 @@ def alone(connection: Connection) -> Iterator[None]:
         row = connection.execute(SQL.lock).fetchone()
     if not row or not row[0]:
         raise RasidError(
-            "another `rasid prune`, `archive` or `purge` runs on this database: let it end"
+            "another `rasid prune`, `archive` or `purge` runs on this database, or was killed just "
+            "now and its last statement has not ended: run it again in a moment"
         )
     yield
     with transient_errors():

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from services.archiver.run import Order
 from services.queue import Queue
 from services.shared import urls
 from services.shared.contracts import Article, DeadLetter, RawPage, Rejection
-from services.shared.frontier import ListedLink
+from services.shared.frontier import LinkOutcome, ListedLink
 from services.shared.settings import Settings
 from services.shared.sources import Feed, Source
 from services.storage import (
@@ -32,8 +33,11 @@ from services.storage import (
     prune,
     purges,
     quotations,
+    raw_pages,
+    replays,
     results,
     sources,
+    trace,
     watches,
 )
 from services.storage.rows import Processed
@@ -193,6 +197,61 @@ def test_it_never_comes_again(connection: Connection) -> None:
     assert decision.status == "created"
 
 
+def test_what_is_being_fetched(connection: Connection) -> None:
+    """A link that is purged while its page is fetched stays refused, and names no other address."""
+    listed(connection)
+    (taken,) = links.take_due(connection, ["a.example"], ["a"], per_host=1)
+    forget(connection, URL)
+    query = b"select to_jsonb(l) from rasid.links as l"
+    ((before,),) = connection.execute(query).fetchall()
+    outcome = LinkOutcome(
+        link_id=taken.id,
+        state="fetched",
+        status=200,
+        final_url=f"{URL}/{MARK}",
+        page_id="p1",
+        refetch_at=datetime.now(UTC),
+        etag=MARK,
+    )
+    links.end(connection, [outcome])
+    links.give_back(connection, [taken.id])
+
+    assert connection.execute(query).fetchall() == [(before,)]
+    assert isinstance(before, dict)
+    assert (before["state"], before["reason"]) == ("refused", "purged")
+
+
+ADDRESSED = {
+    "purges.pages": purges.SQL.pages,
+    "trace.raw_pages": trace.SQL.raw_pages,
+    "raw_pages.newest": raw_pages.SQL.newest,
+    "replays.choose": replays.SQL.choose,
+}
+
+
+@pytest.mark.parametrize("query", ADDRESSED)
+def test_pages_are_found_by_indexes(connection: Connection, query: str) -> None:
+    """The pages of an address are never looked for in all there are."""
+    names = ("sources", "since", "until", "reasons", "extractors", "older_than", "page_ids")
+    values = dict.fromkeys(names) | {"ids": [1], "keys": [b"k"], "urls": [URL]}
+    values |= {"dead_letters": False}
+    connection.execute(b"set enable_seqscan = off")
+    explained = connection.execute(b"explain (format json) " + ADDRESSED[query], values)
+    ((plans,),) = explained.fetchall()
+    scans = [node for node in nodes(plans[0]["Plan"]) if node.get("Relation Name") == "raw_pages"]  # type: ignore[index]
+
+    assert len(scans) > 3
+    for node in scans:
+        assert {"Index Cond", "Recheck Cond"} & node.keys(), node
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a node of a plan and all below it."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
 def test_beside_a_worker(connection: Connection, database_url: str) -> None:
     """A worker that saves the article at the same time leaves nothing, whoever was first."""
     fill(connection)
@@ -331,7 +390,7 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
     left.parent.mkdir()
     left.write_text(MARK)
     with prune.alone(connection):
-        assert "let it end" in rasid(URL, "--yes")
+        assert "in a moment" in rasid(URL, "--yes")
     assert rows_with(connection, URL)
     connection.execute(
         b"insert into rasid.archive_files (captured_on, folder, name, first_sha256, last_sha256,"

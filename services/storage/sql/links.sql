@@ -200,7 +200,8 @@ update rasid.links set
     refetch_outcome = coalesce(%(refetch_outcome)s, refetch_outcome),
     refetch_at = %(refetch_at)s,
     last_fetched_at = now()
-where id = %(link_id)s
+-- What was purged while it was fetched stays refused, and nothing is noted of it.
+where id = %(link_id)s and (state, reason) is distinct from ('refused', 'purged')
 
 -- name: trace
 select

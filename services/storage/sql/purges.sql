@@ -19,10 +19,14 @@ order by id;
 select url, final_url from rasid.links where normalized_url_sha256 = any(%(keys)s);
 
 -- name: pages
+-- Found by one index each, then by id: joined by `or` they are a scan of all pages.
 select id, requested_url, final_url, article_id, capture_sha256, captured_on from rasid.raw_pages
-where article_id = any(%(ids)s)
-    or id in (select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s))
-    or requested_url = any(%(urls)s) or final_url = any(%(urls)s)
+where id = any(array(
+    select id from rasid.raw_pages where article_id = any(%(ids)s)
+    union select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s)
+    union select id from rasid.raw_pages where requested_url = any(%(urls)s)
+    union select id from rasid.raw_pages where final_url = any(%(urls)s)
+))
 order by id;
 
 -- name: count

@@ -47,15 +47,16 @@ from rasid.raw_pages as p
 left join lateral (
     select title, published_at from rasid.links where page_id = p.id order by id limit 1
 ) as l on true
-where p.requested_url = any(%(urls)s)
-    or p.final_url = any(%(urls)s)
-    or (
-        left(p.origin, 200) in (select left(url, 200) from unnest(%(urls)s::text[]) as url)
-        and p.origin = any(%(urls)s)
-    )
-    or p.article_id in (
-        select id from rasid.articles where normalized_url_sha256 = any(%(keys)s)
-    )
-    or p.id in (select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s))
+where p.id = any(array(
+    select id from rasid.raw_pages where requested_url = any(%(urls)s)
+    union select id from rasid.raw_pages where final_url = any(%(urls)s)
+    union select id from rasid.raw_pages
+    where left(origin, 200) = any(array(select left(unnest(%(urls)s::text[]), 200)))
+        and origin = any(%(urls)s)
+    union select p.id from rasid.raw_pages as p
+    join rasid.articles as a on a.id = p.article_id
+    where a.normalized_url_sha256 = any(%(keys)s)
+    union select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s)
+))
 order by p.processed_at desc, p.id
 limit 10;

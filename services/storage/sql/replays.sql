@@ -41,14 +41,16 @@ where (%(dead_letters)s = (d.page_id is not null))
     and (%(older_than)s::int is null or p.extractor_version < %(older_than)s)
     and (
         %(urls)s::text[] is null
-        or p.requested_url = any(%(urls)s) or p.final_url = any(%(urls)s)
-        or (
-            left(p.origin, 200) in (select left(url, 200) from unnest(%(urls)s::text[]) as url)
-            and p.origin = any(%(urls)s)
-        )
-        or p.article_id in (
-            select id from rasid.articles where normalized_url_sha256 = any(%(keys)s)
-        )
+        or p.id = any(array(
+            select id from rasid.raw_pages where requested_url = any(%(urls)s)
+            union select id from rasid.raw_pages where final_url = any(%(urls)s)
+            union select id from rasid.raw_pages
+            where left(origin, 200) = any(array(select left(unnest(%(urls)s::text[]), 200)))
+                and origin = any(%(urls)s)
+            union select p.id from rasid.raw_pages as p
+            join rasid.articles as a on a.id = p.article_id
+            where a.normalized_url_sha256 = any(%(keys)s)
+        ))
     )
     and not exists (
         select from rasid.replay_pages as w where w.page_id = p.id and w.done_at is null
