@@ -1,7 +1,6 @@
 """The worker: Celery with prefork, made to come back from every failure that was provoked."""
 
 import ctypes
-import json
 import signal
 import sys
 import warnings
@@ -10,7 +9,6 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
-from celery.worker.consumer import Consumer
 
 from services.queue import Queue
 from services.queue.broker import CELERY_QUEUES, make_celery
@@ -42,7 +40,7 @@ def make_app(settings: Settings) -> Celery:
         worker_max_memory_per_child=settings.page_memory_limit_mb * 1024,
         worker_eta_task_limit=100,
         worker_hijack_root_logger=False,
-        worker_consumer="worker.app:JsonConsumer",
+        worker_consumer="worker.consumer:Consumer",
         # Off, a worker whose slots were all busy when Redis went away never resumes.
         worker_enable_remote_control=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -122,44 +120,3 @@ def _resend_lost(settings: Settings) -> Any:
             log.warning("left to the reconciler", error=str(error))
 
     return resend
-
-
-class JsonConsumer(Consumer):  # type: ignore[misc]
-    """Reads JSON alone: what else somebody puts on the queue is counted and dropped, unread.
-
-    No page is lost by that: what a message may have meant is still pending. Of itself Celery ends
-    the worker at some of them, and takes them up again minutes later.
-    """
-
-    refused = 0
-
-    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
-        """Return Celery's, behind a look at the message."""
-        handle = super().create_task_handler(*args, **kwargs)
-
-        def received(message: Any) -> None:
-            try:
-                _check(message)
-                handle(message)
-            except (*self.connection_errors, *self.channel_errors):
-                raise
-            except Exception as error:  # noqa: BLE001 - a message must not end the worker
-                self.on_decode_error(message, error)
-
-        return received
-
-    def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Count the message, and drop it."""
-        self.refused += 1
-        log.error("message refused", refused=self.refused, error=f"{type(exc).__name__}: {exc}")
-        message.ack_log_error(log, self.connection_errors)
-
-    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002
-        """Count and drop what is no task; the same."""
-        self.on_decode_error(message, exc)
-
-
-def _check(message: Any) -> None:
-    if message.content_type != "application/json":
-        raise ValueError(f"content type {message.content_type!r:.60}")
-    _args, _options, _embed = json.loads(message.body)

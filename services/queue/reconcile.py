@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from services.queue import ATTEMPTS, BODY, PENDING, RESENT, Queue
-from services.queue.bodies import is_page_id
+from services.queue.bodies import is_page_id, of_ticket
 from services.queue.broker import CELERY_QUEUES, transient_errors
 from services.shared.contracts import LANES, Lane
 from services.shared.observability import get_logger
@@ -40,7 +40,8 @@ class Reconciler:
         if self._queue.brake.state() and self._queue.messages():
             return dict.fromkeys(LANES, 0)
         sent = {lane: self._send_again(lane) for lane in LANES}
-        sent["bulk"] += self._adopt()
+        for lane, count in self._adopt().items():
+            sent[lane] += count
         self._forget_done()
         return sent
 
@@ -59,20 +60,29 @@ class Reconciler:
             total += len(page_ids)
         return total
 
-    def _adopt(self) -> int:
-        """Look at some of the bodies; those that are pending in no lane are published again."""
+    def _adopt(self) -> dict[Lane, int]:
+        """Look at some of the bodies; those that are pending in no lane are published again.
+
+        What is to be read again is still the replay's, which tells it by its id.
+        """
         with transient_errors():
             self._scanned, keys = self._bodies.scan(self._scanned, match=BODY + "*", count=SCAN)
             names = [k.decode("ascii", "replace") for k in keys if isinstance(k, bytes)]
             ids = [name for k in names if is_page_id(name := k.removeprefix(BODY))]
             if not ids:
-                return 0
+                return {}
             lanes = [self._bodies.zmscore(key, ids) for key in PENDING.values()]
-            lost = [i for i, *at in zip(ids, *lanes, strict=True) if not any(at)]
-            if lost:
-                self._bodies.zadd(PENDING["bulk"], dict.fromkeys(lost, time.time()), nx=True)
-        self._queue.send(lost, "bulk")
-        return len(lost)
+            lost: dict[Lane, list[str]] = {"bulk": [], "replay": []}
+            for waiting_id, *at in zip(ids, *lanes, strict=True):
+                if not any(at):
+                    is_replayed = of_ticket(waiting_id)[1] is not None
+                    lost["replay" if is_replayed else "bulk"].append(waiting_id)
+            lost = {lane: found for lane, found in lost.items() if found}
+            for lane, found in lost.items():
+                self._bodies.zadd(PENDING[lane], dict.fromkeys(found, time.time()), nx=True)
+        for lane, found in lost.items():
+            self._queue.send(found, lane)
+        return {lane: len(found) for lane, found in lost.items()}
 
     def _forget_done(self) -> None:
         """Remove notes on pages that are not pending: their worker died before it could."""

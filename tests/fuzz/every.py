@@ -1,10 +1,10 @@
 """All targets by their names."""
 
-from tests.fuzz import addresses, lists, packed, pages, words
+from tests.fuzz import addresses, hints, lists, packed, pages, words
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (pages, lists, addresses, packed, words)
+    for module in (pages, lists, addresses, packed, hints, words)
     for target in module.TARGETS
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.queue import ATTEMPTS, Queue
-from services.queue.bodies import Taken, Unreadable
+from services.queue.bodies import Taken, Unreadable, ticket
 from services.queue.broker import CELERY_QUEUES, celery_url, redis_url
 from services.queue.reconcile import Reconciler
 from services.shared import contracts
@@ -184,15 +184,18 @@ class TestReconcile:
         assert messages(settings) == 2
 
     def test_body_without_pending_id(self, settings: Settings) -> None:
-        """A body of which neither a set nor a message tells is published again."""
+        """A body of which neither a set nor a message tells is published again, in its lane."""
         queue = Queue(settings)
         queue.publish(pages(3), "live")
+        queue.publish_again({ticket(raw.id, 7): raw for raw in pages(2)})
         bodies(settings).zrem("rasid:pending:live", *(raw.id for raw in pages(2)))
+        bodies(settings).zrem("rasid:pending:replay", ticket(pages(1)[0].id, 7))
         broker(settings).flushall()
 
-        assert Reconciler(queue).reconcile()["bulk"] == 2
-        assert queue.depth().pages == {"live": 1, "bulk": 2, "replay": 0}
-        assert Reconciler(queue).reconcile()["bulk"] == 0
+        assert Reconciler(queue).reconcile() == {"live": 0, "bulk": 2, "replay": 1}
+        assert queue.depth().pages == {"live": 1, "bulk": 2, "replay": 2}
+        assert [broker(settings).llen(f"rasid-{lane}") for lane in ("bulk", "replay")] == [1, 1]
+        assert set(Reconciler(queue).reconcile().values()) == {0}
 
     def test_wrong_clock(self, settings: Settings) -> None:
         """Pages that a machine published in the future do not wait until then."""
