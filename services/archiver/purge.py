@@ -1,6 +1,5 @@
 """Pages that must go; files of the archive without them take the place of those that have them."""
 
-import gzip
 import hashlib
 import json
 import re
@@ -10,9 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
-from fastwarc.warc import WarcRecord
-
-from services.archiver import index, records, verify
+from services.archiver import index, members, records, verify
 from services.archiver.places import Place, open_place
 from services.shared.errors import RasidError
 from services.storage import Connection, archives
@@ -95,7 +92,7 @@ def _rewrite(
     name = _next_name(file.name)
     lines: list[str] = []
     work.mkdir(parents=True, exist_ok=True)
-    path, held, taken = work / name, 0, 0
+    path, taken = work / name, 0
     with path.open("wb") as out:
         size = out.write(records.info(name, file.captured_on))
         for digest, group in groupby(_members(place, file), key=lambda member: member.digest):
@@ -112,7 +109,6 @@ def _rewrite(
                 where = {"length": str(len(member.packed)), "offset": str(offset), "filename": name}
                 entry = json.dumps({**member.entry, **where}, ensure_ascii=False)
                 lines.append(f"{member.key} {member.at} {entry}\n")
-                held += 1
     if taken:
         _take_place(connection, place, file, path, lines)
     else:
@@ -129,24 +125,16 @@ def _rewrite(
 def _take_place(
     connection: Connection, place: Place, file: File, path: Path, lines: Sequence[str]
 ) -> None:
-    name = path.name
-    index_path = path.with_name(index.name_of(name))
-    index_path.write_bytes(index.sort(lines))
-    place.put(index_path, index.name_of(name))
-    place.put(path, name)
-    with place.open(index.name_of(name)) as stored:
-        stored_lines = stored.read()
-    with place.open(name) as stored:
-        held = verify.read(stored, stored_lines)
+    held = verify.put(place, path, lines)
     noted = replace(
         file,
-        name=name,
+        name=path.name,
         captures_count=len(held.bodies),
         pages_count=len(lines),
         revisits_count=held.revisits,
         size_bytes=held.bytes,
         file_sha256=held.sha256,
-        index_sha256=hashlib.sha256(stored_lines).digest(),
+        index_sha256=held.index_sha256,
     )
     archives.rewritten(connection, file, noted)
 
@@ -163,12 +151,13 @@ def _members(place: Place, file: File) -> Iterator[_Member]:
             yield _Member(stored.read(int(entry["length"])), key, at, entry)
 
 
-def _names_any(members: Sequence[_Member], ids: Collection[str]) -> bool:
-    return any(_parsed(member).headers.get("Rasid-Page-ID") in ids for member in members)
+def _names_any(same: Sequence[_Member], ids: Collection[str]) -> bool:
+    named = (members.parsed(member.packed).headers.get("Rasid-Page-ID") for member in same)
+    return any(page_id in ids for page_id in named)
 
 
 def _without(
-    members: Sequence[_Member],
+    same: Sequence[_Member],
     sha256: bytes,
     kept: tuple[archives.ArchivedPage, ...],
     file: File,
@@ -176,21 +165,15 @@ def _without(
     """Return the records of a body for the pages that stay; none where none do."""
     if not kept:
         return []
-    first = _parsed(members[0])
-    block = first.reader.read()
-    is_response = members[0].entry["mime"] != "warc/revisit" and "status" in members[0].entry
-    body = block.partition(b"\r\n\r\n")[2] if is_response and first.is_http else block
+    first = members.parsed(same[0].packed)
+    body = members.body(first, first.reader.read())
     if hashlib.sha256(body).digest() != sha256:
         raise RasidError(f"{file.folder}: {file.name}: a body is not the one it was")
     capture = Capture(sha256, b"", kept[0].at, kept)
     return [
-        _Member(one.packed, one.key, f"{one.at:%Y%m%d%H%M%S}", one.entry)
+        _Member(one.packed, one.key, one.time, one.entry)
         for one in records.of_capture(capture, body, file.captured_on)
     ]
-
-
-def _parsed(member: _Member) -> WarcRecord:
-    return WarcRecord.from_bytes(gzip.decompress(member.packed))
 
 
 def _revision(name: str) -> int:

@@ -1,11 +1,10 @@
 """A hash in; the bytes of that capture out, from the database or from the archive."""
 
-import gzip
 from datetime import date
 
 from fastwarc.warc import WarcRecord
 
-from services.archiver import index, records
+from services.archiver import index, members, records
 from services.archiver.places import Place, open_place
 from services.shared.errors import RasidError
 from services.storage import Connection, archives, captures
@@ -66,8 +65,7 @@ def _read(place: Place, name: str, key: str, sha256: bytes) -> bytes | None:
     if not whole:
         return None
     record = _record(place, name, whole[0])
-    block = record.reader.read()
-    return block.partition(b"\r\n\r\n")[2] if record.is_http else block
+    return members.body(record, record.reader.read())
 
 
 def _record(place: Place, name: str, entry: dict[str, str]) -> WarcRecord:
@@ -75,6 +73,6 @@ def _record(place: Place, name: str, entry: dict[str, str]) -> WarcRecord:
         file.seek(int(entry["offset"]))
         packed = file.read(int(entry["length"]))
     try:
-        return WarcRecord.from_bytes(gzip.decompress(packed))
-    except (EOFError, ValueError) as error:
-        raise OSError(f"no record at byte {entry['offset']}: {error}") from error
+        return members.parsed(packed)
+    except OSError as error:
+        raise OSError(f"at byte {entry['offset']}: {error}") from error

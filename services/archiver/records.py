@@ -34,11 +34,16 @@ class Record:
     at: datetime
     entry: dict[str, str]
 
+    @property
+    def time(self) -> str:
+        """Return when it is of, as its index says it."""
+        return f"{self.at.astimezone(UTC):%Y%m%d%H%M%S}"
+
     def line(self, offset: int, name: str) -> str:
         """Return the line of the index for a record at this place."""
         where = {"length": str(len(self.packed)), "offset": str(offset), "filename": name}
         entry = json.dumps({**self.entry, **where}, ensure_ascii=False)
-        return f"{self.key} {self.at.astimezone(UTC):%Y%m%d%H%M%S} {entry}\n"
+        return f"{self.key} {self.time} {entry}\n"
 
 
 def info(name: str, day: date) -> bytes:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 
-from services.archiver import index, records, verify
+from services.archiver import records, verify
 from services.archiver.places import Place, full, open_place
 from services.shared import compression
 from services.shared.errors import RasidError
@@ -98,14 +99,11 @@ def _goes_on(connection: Connection, day: date, *, anew: bool) -> bytes:
 
 
 def _is_there(file: File) -> bool:
-    sha256 = hashlib.sha256()
     try:
         with open_place(file.folder).open(file.name) as stored:
-            while data := stored.read(1024 * 1024):
-                sha256.update(data)
+            return hashlib.file_digest(cast("Any", stored), "sha256").digest() == file.file_sha256
     except FileNotFoundError:
         return False
-    return sha256.digest() == file.file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +173,10 @@ class _Writer:
 
     def _put(self, file: _Open) -> File:
         """Put a file and its index into their place, read both back, compare, and note them."""
-        index_name = index.name_of(file.name)
-        index_path = self.order.work / index_name
-        index_path.write_bytes(index.sort(file.lines))
-        self.place.put(index_path, index_name)
-        self.place.put(file.path, file.name)
-        with self.place.open(index_name) as stored:
-            lines = stored.read()
-        with self.place.open(file.name) as stored:
-            try:
-                held = verify.read(stored, lines)
-            except RasidError as error:
-                raise self._refused(file, str(error)) from error
+        try:
+            held = verify.put(self.place, file.path, file.lines)
+        except RasidError as error:
+            raise self._refused(file, str(error)) from error
         wanted = archives.hashes(self.connection, self.day, file.after, file.last)
         if list(held.bodies) != [sha256 for sha256 in wanted if sha256 not in file.left]:
             raise self._refused(file, "it has not the bodies that the database has")
@@ -204,7 +194,7 @@ class _Writer:
             left_count=len(file.left),
             size_bytes=held.bytes,
             file_sha256=held.sha256,
-            index_sha256=hashlib.sha256(lines).digest(),
+            index_sha256=held.index_sha256,
         )
         archives.add(self.connection, noted)
         return noted

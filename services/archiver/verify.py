@@ -1,23 +1,28 @@
-"""A file of the archive in; what it truly holds out, or what is wrong with it."""
+"""A file of the archive in; it lies in its place, and what it truly holds or lacks comes out."""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
+from services.archiver import index, members
+from services.archiver.places import Place
 from services.archiver.records import digest_of
 from services.shared.errors import RasidError
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The hashes of bodies in their order, how many revisits; hash and length of the file."""
+    """The hashes of bodies in their order, how many revisits; hashes of file and index, length."""
 
     bodies: tuple[bytes, ...]
     revisits: int
     sha256: bytes
+    index_sha256: bytes
     bytes: int
 
 
@@ -39,14 +44,32 @@ class _Hashing:
         return self.bytes
 
 
-def read(warc: BinaryIO, index: bytes) -> Held:
+def put(place: Place, path: Path, lines: Iterable[str]) -> Held:
+    """Put a file and the index of these lines into their place, read both back, and compare them.
+
+    Raises:
+        RasidError: what lies there is not what was written.
+        OSError: it cannot be written or read.
+    """
+    name = index.name_of(path.name)
+    index_path = path.with_name(name)
+    index_path.write_bytes(index.sort(lines))
+    place.put(index_path, name)
+    place.put(path, path.name)
+    with place.open(name) as stored:
+        index_lines = stored.read()
+    with place.open(path.name) as stored:
+        return read(stored, index_lines)
+
+
+def read(warc: BinaryIO, index_lines: bytes) -> Held:
     """Read every record, and compare it with its digests and with the index.
 
     Raises:
         RasidError: a record is not what it says, or the index has another.
     """
     entries = {}
-    for line in index.splitlines():
+    for line in index_lines.splitlines():
         entry = json.loads(line.split(b" ", 2)[2])
         entries[int(entry["offset"])] = entry
     stream = _Hashing(warc)
@@ -67,7 +90,8 @@ def read(warc: BinaryIO, index: bytes) -> Held:
         raise RasidError(f"the index has {len(entries)} records that are not there")
     while stream.read(1024 * 1024):
         pass
-    return Held(tuple(bodies), revisits, stream.sha256.digest(), stream.bytes)
+    index_sha256 = hashlib.sha256(index_lines).digest()
+    return Held(tuple(bodies), revisits, stream.sha256.digest(), index_sha256, stream.bytes)
 
 
 def _block(record: WarcRecord) -> bytes:
@@ -79,9 +103,7 @@ def _block(record: WarcRecord) -> bytes:
 
 def _body(record: WarcRecord, block: bytes) -> bytes:
     """Return the hash of the body."""
-    if record.record_type == WarcRecordType.response:
-        block = block.partition(b"\r\n\r\n")[2]
-    sha256 = hashlib.sha256(block).digest()
+    sha256 = hashlib.sha256(members.body(record, block)).digest()
     if record.headers.get("WARC-Payload-Digest") != digest_of(sha256):
         raise RasidError(f"the body at byte {record.stream_pos:,} is not the one it was")
     return sha256
