@@ -19,6 +19,7 @@ import pytest
 
 from services.local import Stack, binaries, start
 from services.shared.contracts import Place
+from services.shared.errors import TransientError
 from services.storage import (
     Connection,
     changes,
@@ -320,3 +321,44 @@ def test_to_a_point_in_time(tmp_path: Path, shell: dict[str, str]) -> None:
         assert [row[1] for row in came] == ["created"] * 10
         ((base,),) = ask(new, "select max(begins_after) from media.feed_timelines")
         assert [row[0] for row in came] == list(range(base + 1, base + 11))
+
+
+def test_a_standby_takes_over(tmp_path: Path, shell: dict[str, str]) -> None:
+    """A standby that lagged is promoted: cursors of what it had go on, those beyond are refused.
+
+    Nobody needs to connect anew; no position and no id that a consumer may have seen comes again.
+    """
+    state = tmp_path / "state"
+    (state / ".rasid").mkdir(parents=True)
+    copy = block("sh standby").replace("/standby", str(state / ".rasid" / "pg"))
+    with start(None, durable=False) as old:
+        migrate.migrate(old.database_url)
+        run(copy, old, shell, tmp_path)
+        with start(state / ".rasid", durable=False) as new, connect(new.database_url) as work:
+            with connect(old.database_url) as before:
+                for number in range(1, 4):
+                    save(before, number)
+                known, kept = feed(old), ids(old)
+                eventually(lambda: feed(new) == known)
+                with pytest.raises(TransientError):
+                    save(work, 99)  # nothing can be written there yet
+                # From now on nothing reaches it.
+                tell(new, "alter system set primary_conninfo = ''", "select pg_reload_conf()")
+                eventually(lambda: not ask(new, "select from pg_stat_wal_receiver"))
+                for number in range(4, 8):
+                    save(before, number)
+            shared, beyond, seen = head(new), head(old), ids(old)
+            assert 0 < shared == known[-1][0] < beyond
+            os.kill(old.pids()["postgres"], signal.SIGKILL)
+
+            run(block("sh promote"), new, shell, tmp_path)
+            assert refusal(new, beyond) == "RC001"
+            assert feed(new, shared) == []
+            for number in range(10, 15):
+                save(work, number)
+            assert refusal(new, beyond) == refusal(new, shared + 1) == "RC003"
+            came = feed(new, shared)
+            assert feed(new) == known + came
+            assert [row[1] for row in came] == ["created"] * 5
+            assert came[0][0] > beyond + 1_000_000
+            assert (ids(new) - kept).isdisjoint(seen)
