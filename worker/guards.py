@@ -5,11 +5,13 @@ it shuts down after an error. All of these were provoked by failures of Redis.
 """
 
 import faulthandler
+import math
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,11 @@ STALLED_EXIT = 75  # EX_TEMPFAIL: start me again
 #: Seconds between two looks; of a loop that is well, and of whoever watches that loop.
 LOOK_EVERY_S = 2.0
 WATCH_EVERY_S = 5.0
-#: Looks without credit, and watches without a look, until the worker ends. A loop may rightly wait
-#: for a Redis that does not answer: 30 seconds, three times.
+#: Looks without credit until the worker ends.
 STALLED_LOOKS = 3
-SILENT_WATCHES = 24
+#: A loop may rightly wait for a Redis that takes no connection or does not answer, so many times;
+#: then, without a look, the worker ends.
+SILENT_WAITS = 4
 #: Seconds for a worker that has failed to let its tasks come to their end.
 FAILED_GRACE_S = 5.0
 #: Seconds more than a task may take, for a worker that was told to stop.
@@ -41,7 +44,10 @@ log = get_logger()
 def leave(reason: str) -> None:
     """End this worker and its processes at once, whatever fails on the way."""
     try:
-        log.error("worker stalled: exits to be started again", reason=reason)
+        frames = sys._current_frames()  # noqa: SLF001 - documented: the only way to see where it is
+        main = frames.get(threading.main_thread().ident or 0)
+        where = [f"{at.name} {at.filename}:{at.lineno}" for at in traceback.extract_stack(main)]
+        log.error("worker stalled: exits to be started again", reason=reason, where=where[-12:])
         for child in active_children():
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
@@ -79,6 +85,9 @@ class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
         self._silent = 0
         self._timer: Any = None
         self._alive = Path(os.environ.get("RASID_ALIVE_FILE", ""))
+        redis = parent.app.conf.broker_transport_options
+        wait_s = redis["socket_timeout"] + redis["socket_connect_timeout"]
+        self._silent_watches = math.ceil(SILENT_WAITS * wait_s / WATCH_EVERY_S)
         threading.Thread(target=self._watch, name="stall-guard", daemon=True).start()
 
     def start(self, parent: Any) -> None:
@@ -114,7 +123,7 @@ class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
             time.sleep(WATCH_EVERY_S)
             if self._timer is not None:
                 self._silent += 1
-            if self._silent >= SILENT_WATCHES:
+            if self._silent >= self._silent_watches:
                 leave("its event loop does not turn")
 
 

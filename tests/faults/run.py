@@ -27,7 +27,7 @@ from worker.guards import STALLED_EXIT
 #: The Redis for bodies may have so much, the worst case included.
 MAX_MEMORY_MB = 32
 FLOW_WITHIN_S = 60.0
-DRAINED_WITHIN_S = 120.0
+DRAINED_WITHIN_S = 150.0
 #: Beside what its faults take by their plan; nothing may take longer, whatever it waits for.
 RUN_WITHIN_S = 400.0
 ACCOUNT_WITHIN_S = 120.0
@@ -239,8 +239,10 @@ class Bench:
     def _recover(self, product: Product, result: Result, step: Step, size: int) -> None:
         """Publish some pages, and write down how long it takes until any is done."""
         done, began = product.done, time.monotonic()
-        product.publish(product.next_pages(size))
-        if not step.waits:
+        pages = product.next_pages(size)
+        product.publish(pages)
+        # Without a page to be done there is nothing to wait for.
+        if not step.waits or not pages:
             return
         if product.until(lambda: product.done > done, FLOW_WITHIN_S) is None:
             raise TimeoutError(f"no page was done {FLOW_WITHIN_S:.0f} s after {step.name}")

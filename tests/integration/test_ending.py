@@ -24,8 +24,9 @@ from celery import bootsteps
 from services.shared import settings
 from worker import app, guards
 
-if sys.argv[1] != "nowhere":
+if sys.argv[1] in ("python", "c"):
     guards.FAILED_GRACE_S = guards.CERTAIN_AFTER_S = 1.0
+guards.LOOK_EVERY_S, guards.WATCH_EVERY_S, guards.SILENT_WAITS = 0.1, 0.5, 0.1
 make = app.make_app
 
 
@@ -34,7 +35,14 @@ class Fails(bootsteps.StartStopStep):
 
     def start(self, parent):
         print(*(child.pid for child in active_children()), file=sys.__stdout__, flush=True)
+        if sys.argv[1] == "loop":
+            parent.timer.call_after(0.5, hang)
+            return
         raise ZeroDivisionError("a bug")
+
+
+def hang():
+    time.sleep(600)
 
 
 class Hangs(bootsteps.StartStopStep):
@@ -42,7 +50,7 @@ class Hangs(bootsteps.StartStopStep):
 
     def close(self, parent):
         if sys.argv[1] == "python":
-            time.sleep(600)
+            hang()
         elif sys.argv[1] == "c":
             ctypes.PyDLL(None).sleep(600)  # no thread of Python gets to run
 
@@ -59,15 +67,19 @@ app.main(settings.load())
 """
 
 
-@pytest.mark.parametrize(("where", "code"), [("python", STALLED_EXIT), ("c", 1), ("nowhere", 1)])
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [("python", STALLED_EXIT), ("c", 1), ("nowhere", 1), ("loop", STALLED_EXIT)],
+)
 @pytest.mark.timeout(120)
 def test_a_worker_that_hangs_in_its_shutdown_ends(
     settings: Settings, where: str, code: int
 ) -> None:
-    """A worker that fails, and perhaps hangs in its shutdown, ends with its processes; not as 0."""
+    """A worker that fails or hangs ends with its processes, not as 0, and says where it hung."""
     worker = subprocess.Popen(
         [sys.executable, "-P", "-c", PROGRAM, where],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -86,6 +98,8 @@ def test_a_worker_that_hangs_in_its_shutdown_ends(
         assert worker.wait(60) == code
         for pid in children:
             _wait_until_gone(pid)
+        told = worker.communicate()[1]
+        assert ("hang <string>" in told) == (code == STALLED_EXIT), told
     finally:
         worker.kill()
         worker.communicate()
