@@ -61,7 +61,7 @@ def archive(
     """
     settings = settings_of(context)
     address = to or settings.archive
-    limit = before.date() if before else _before(settings)
+    limit = min(before.date(), datetime.now(UTC).date()) if before else _before(settings)
     with database(settings) as connection:
         if not yes:
             _tell(archives.days(connection, limit), address, limit, as_json=as_json)
@@ -69,6 +69,8 @@ def archive(
         if not address:
             raise RasidError("where to? --to FOLDER, or set RASID_ARCHIVE")
         with prune.alone(connection):
+            if not archives.days(connection, limit) and not as_json:
+                output().print(_nothing(limit))
             _run(connection, settings, address, limit, (file_mb * MB, anew), as_json=as_json)
 
 
@@ -95,9 +97,16 @@ def _tell(days: list[archives.Day], address: str | None, limit: date, *, as_json
         return
     if days:
         output().print(table)
+        output().print(f"Nothing was written; add --yes to do it, into {address or '--to FOLDER'}.")
     else:
-        output().print(f"There are no bodies of days before {limit}.")
-    output().print(f"Nothing was written; add --yes to do it, into {address or '--to FOLDER'}.")
+        output().print(_nothing(limit))
+
+
+def _nothing(limit: date) -> str:
+    return (
+        f"Nothing is to be archived: the database has no bodies of days before {limit}. "
+        "Today's (UTC) are never archived; --before and RASID_ARCHIVE_AFTER_DAYS choose."
+    )
 
 
 def _run(

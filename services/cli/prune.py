@@ -55,12 +55,14 @@ def prune(
         raise RasidError(f"--only is one of {', '.join(KINDS)}, not {unknown[0]!r}")
     chosen = [kind for kind in KINDS if not only or kind in only]
     now, days = datetime.now(UTC), _days(settings)
+    any_due = False
     table = Table("", "kept for", "older" if not yes else "removed", "of", "about", box=None)
     with database(settings) as connection:
         for kind in chosen:
             before = now - timedelta(days=days[kind])
             found = storage.due(connection, kind, before) if days[kind] else Due(0, 0, 0)
             rows = found.rows
+            any_due = any_due or rows > 0
             if yes and rows:
                 rows = 0
                 told = time.monotonic()
@@ -92,7 +94,9 @@ def prune(
             )
     if not as_json:
         output().print(table)
-        if not yes:
+        if not any_due:
+            output().print("Nothing is older than it is kept for; the settings RASID_KEEP_... say.")
+        elif not yes:
             output().print("Nothing was removed; add --yes to do it.")
 
 

@@ -16,7 +16,9 @@ from services.storage.purges import Plan
 @app.command("purge")
 def purge(
     context: typer.Context,
-    what: Annotated[list[str], typer.Argument(metavar="URL|ID...")],
+    what: Annotated[
+        list[str], typer.Argument(metavar="URL|ID...", help="Addresses, or ids of articles.")
+    ],
     reason: Annotated[
         str, typer.Option(help="Who asked, and by what right; kept, and told to consumers.")
     ] = "request",
@@ -57,6 +59,7 @@ def purge(
             output().print(f"{purges.lift(connection, addresses)} addresses may come again.")
             return
         planned = purges.plan(connection, ids, addresses, copies=copies)
+        forbidden = planned.keys <= set(purges.among(connection, planned.keys))
         missing = sorted(set(ids) - set(planned.article_ids))
         if missing:
             raise RasidError(f"there is no article {missing[0]}: give its address")
@@ -73,7 +76,7 @@ def purge(
                 f"the archive cannot be read or written: {error}; what it holds has to go first, "
                 "so nothing was removed from the database: run it again when the archive is there"
             ) from error
-        _tell(planned, files, done=yes, as_json=as_json)
+        _tell(planned, files, forbidden=forbidden, done=yes, as_json=as_json)
 
 
 def _files(connection: Connection, planned: Plan) -> list[str]:
@@ -108,11 +111,14 @@ def _remove(
     return planned
 
 
-def _tell(planned: purges.Plan, files: list[str], *, done: bool, as_json: bool) -> None:
+def _tell(
+    planned: purges.Plan, files: list[str], *, forbidden: bool, done: bool, as_json: bool
+) -> None:
     if as_json:
         print_json(
             {
                 "purged": done,
+                "purged_before": forbidden,
                 "articles": [{"id": one.id, "url": one.url} for one in planned.articles],
                 "copies": [{"id": one.id, "url": one.url} for one in planned.copies],
                 "pages": len(planned.pages),
@@ -126,7 +132,13 @@ def _tell(planned: purges.Plan, files: list[str], *, done: bool, as_json: bool) 
         console.print(f"article {one.id}, version {one.version}: {isolated(one.url)}")
         console.print(f"    {isolated(one.title or '-')}")
     told = {"pages": len(planned.pages), "files of the archive": len(files), **planned.counts}
-    console.print(", ".join(f"{name} {count}" for name, count in told.items() if count) or "-")
+    console.print(
+        ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in told.items() if count)
+        or "Nothing is kept of it."
+    )
+    if forbidden and not planned.articles and not planned.pages:
+        console.print("It was purged before, and does not come in again; --lift would let it.")
+        return
     for one in planned.copies:
         console.print(f"stays, with the same text: article {one.id}: {isolated(one.url)}")
     if planned.copies:
@@ -134,4 +146,7 @@ def _tell(planned: purges.Plan, files: list[str], *, done: bool, as_json: bool) 
     if done:
         console.print("Removed. Backups made before still have it: see docs/ops.md.")
     else:
-        console.print("Nothing was removed; add --yes to do it. There is no way back.")
+        console.print(
+            "Nothing was removed; add --yes to do it, and to have the address refused for good. "
+            "There is no way back."
+        )

@@ -1,19 +1,16 @@
 """`rasid replay`: read stored pages again, and say what that changes."""
 
-import json
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.filesize import decimal
-from rich.table import Table
 
 from services import replay as feeder
 from services.archiver import reader
+from services.cli import replayed
 from services.cli.app import Json, app, output, print_json, progress_console, settings_of
 from services.cli.processes import spawn
 from services.cli.session import database, servers
@@ -29,7 +26,7 @@ from services.shared.contracts import (
 from services.shared.errors import InvalidUrl, RasidError
 from services.shared.settings import Settings
 from services.storage import Connection, Database, connect, replays
-from services.storage.replays import Choice, Chosen, Replay
+from services.storage.replays import Choice, Replay
 
 replay_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(replay_app, name="replay")
@@ -37,7 +34,6 @@ app.add_typer(replay_app, name="replay")
 #: Pages a second, until a replay has shown it.
 GUESS = 20.0
 TOLD_EVERY_S = 1.0
-SHOWN = 10
 
 Yes = Annotated[bool, typer.Option("--yes", help="Really do it.")]
 Processes = Annotated[
@@ -171,33 +167,13 @@ def preview(connection: Connection, choice: Choice, *, as_json: bool) -> None:
             f"{begun.pages_count:,} are left. Add --yes to go on."
         )
         return
-    _print_chosen(console, chosen)
-    if chosen.pages:
-        basis = "as fast as the last replays" if pace else f"a guess, at {GUESS:.0f} pages a second"
-        console.print(f"It takes about {timedelta(seconds=round(seconds) or 1)} ({basis}).")
+    replayed.print_chosen(console, chosen)
+    if not chosen.pages:
+        console.print("There is nothing to read again.")
+        return
+    basis = "as fast as the last replays" if pace else f"a guess, at {GUESS:.0f} pages a second"
+    console.print(f"It takes about {timedelta(seconds=round(seconds) or 1)} ({basis}).")
     console.print("Nothing was done; add --yes to do it.")
-
-
-def _print_chosen(console: Console, chosen: Chosen) -> None:
-    times = ""
-    if chosen.first_at and chosen.last_at:
-        times = f", of {chosen.first_at:%Y-%m-%d} to {chosen.last_at:%Y-%m-%d}"
-    console.print(f"{chosen.pages:,} pages, {decimal(chosen.bytes)} as they are kept{times}")
-    if chosen.without_body:
-        console.print(f"{chosen.without_body:,} more have no body any more, and stay as they are.")
-    table = Table("now", "reason", "pages", box=None)
-    for (outcome, why), count in chosen.by_outcome.items():
-        table.add_row(outcome, why, f"{count:,}")
-    if chosen.by_outcome:
-        console.print(table)
-    table = Table("source", "pages", box=None)
-    for number, (name, count) in enumerate(chosen.by_source.items()):
-        if number < SHOWN:
-            table.add_row(name or "(none)", f"{count:,}")
-    if len(chosen.by_source) > SHOWN:
-        table.add_row(f"and {len(chosen.by_source) - SHOWN} more", "")
-    if chosen.by_source:
-        console.print(table)
 
 
 def run(settings: Settings, choice: Choice, pace: feeder.Pace, *, as_json: bool) -> None:
@@ -231,9 +207,9 @@ def run(settings: Settings, choice: Choice, pace: feeder.Pace, *, as_json: bool)
         (ended,) = replays.listing(opened.connection(), replay_id=begun.id)
         opened.close()
     if as_json:
-        print_json(_as_json(ended, summary))
+        print_json(replayed.as_json(ended, summary))
     else:
-        _print(output(), ended, summary)
+        replayed.print_replay(output(), ended, summary)
 
 
 def _progress(begun: Replay) -> Callable[[int], None]:
@@ -270,18 +246,21 @@ def replay_status(
     with database(settings_of(context)) as connection:
         found = replays.listing(connection, replay_id=replay_id, limit=1)
         if not found:
-            raise RasidError("there was no such replay: `rasid replay --help` tells how to begin")
+            which = "no replay yet" if replay_id is None else f"no replay {replay_id}"
+            raise RasidError(f"there was {which}: `rasid replay --help` tells how to begin")
         summary = replays.compare(connection, found[0].id, examples=examples)
     if found[0].summary:  # counts of all its pages; most have no row any more
         summary = found[0].summary | {name: summary[name] for name in ("examples", "pages")}
     if as_json:
-        print_json(_as_json(found[0], summary))
+        print_json(replayed.as_json(found[0], summary))
     else:
-        _print(output(), found[0], summary)
+        replayed.print_replay(output(), found[0], summary)
 
 
 @replay_app.command("stop")
-def replay_stop(context: typer.Context, replay_id: int) -> None:
+def replay_stop(
+    context: typer.Context, replay_id: Annotated[int, typer.Argument(metavar="ID")]
+) -> None:
     """Give up what is left of a replay; what it has changed stays.
 
     \b
@@ -291,7 +270,9 @@ def replay_stop(context: typer.Context, replay_id: int) -> None:
     with database(settings_of(context)) as connection:
         found = replays.listing(connection, replay_id=replay_id)
         if not found or found[0].ended_at:
-            raise RasidError(f"no replay {replay_id} is under way")
+            raise RasidError(
+                f"no replay {replay_id} is under way: `rasid replay status` tells the last one's id"
+            )
         replays.stop(connection, replay_id)
     left = found[0].left_count
     output().print(f"Replay {replay_id} has ended; {left:,} pages are left as they are.")
@@ -312,52 +293,3 @@ def _forms(url: str) -> set[str]:
         return {url, urls.clean(url)}
     except InvalidUrl:
         return {url}  # a file's name
-
-
-def _as_json(found: Replay, summary: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "replay": found.id,
-        "choice": json.loads(found.choice),
-        "extractor_version": found.extractor_version,
-        "begun_at": found.created_at,
-        "ended_at": found.ended_at,
-        "of_pages": found.pages_count,
-        "left": found.left_count,
-        **summary,
-    }
-
-
-def _print(console: Console, found: Replay, summary: dict[str, Any]) -> None:
-    state = "has ended" if found.ended_at else f"goes on, {found.left_count:,} pages are left"
-    console.print(
-        f"Replay {found.id} {state}: {summary['done']:,} of {found.pages_count:,} pages read again "
-        f"with version {found.extractor_version} of the extractor."
-    )
-    fields = ", ".join(f"{name} {count:,}" for name, count in summary["fields_changed"].items())
-    console.print(
-        f"Articles that say something else: {summary['articles_changed']:,}"
-        + (f" ({fields})" if fields else "")
-    )
-    for name, words in (
-        ("became_articles", "Rejections that are articles now"),
-        ("now_rejected", "Articles that would be rejected now, and are kept"),
-        ("cured", "Dead letters that are none any more"),
-        ("now_dead_letters", "Pages that fail now; see `rasid dead-letters list`"),
-        ("no_body", "Bodies that went before they were read"),
-    ):
-        if summary[name]:
-            console.print(f"{words}: {summary[name]:,}")
-    for page in summary["pages"]:
-        before = " ".join(filter(None, (page["outcome_before"], page["reason_before"])))
-        after = " ".join(filter(None, (page["outcome"], page["reason"])))
-        console.print(f"  {before} -> {after}: {page['url']}", soft_wrap=True)
-    if summary["examples"]:
-        table = Table("article", "field", "before", "after", box=None)
-        for example in summary["examples"]:
-            table.add_row(
-                str(example["article_id"] or ""),
-                example["field"],
-                example["before"] or "",
-                example["after"] or "",
-            )
-        console.print(table)

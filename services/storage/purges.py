@@ -83,9 +83,17 @@ def purged(tx: Connection, keys: Iterable[bytes]) -> Collection[bytes]:
 
     `keys` is only asked for where anything is purged at all.
     """
-    if not hold(tx):
-        return ()
-    rows = tx.execute(SQL.among, {"keys": list(keys)}).fetchall()
+    return among(tx, keys) if hold(tx) else ()
+
+
+def among(connection: Connection, keys: Iterable[bytes]) -> Collection[bytes]:
+    """Return which keys are purged.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors():
+        rows = connection.execute(SQL.among, {"keys": list(keys)}).fetchall()
     return {key for (key,) in rows if isinstance(key, bytes)}
 
 

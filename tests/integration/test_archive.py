@@ -395,6 +395,7 @@ def test_the_command(connection: Connection, database_url: str, tmp_path: Path) 
         return done.stdout + done.stderr
 
     assert "Nothing was written" in rasid("archive")
+    assert "Today's (UTC) are never archived" in rasid("archive", "--before", "2026-03-04")
     assert json.loads(rasid("archive", "--json"))["captures"] == 6
     assert "where to?" in rasid("archive", "--yes")
     with pytest.raises(RasidError, match="password"):

@@ -402,6 +402,7 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
     assert rows_with(connection, URL)
     connection.execute(b"delete from rasid.archive_files")
     assert "Removed" in rasid(URL, "--reason", "order 7", "--yes")
+    assert "It was purged before" in rasid(URL)
     assert not left.exists(), "what a killed archive has left"
     assert rows_with(connection, URL) == {}
     assert sum(queue.depth().pages.values()) == 0
