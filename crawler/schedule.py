@@ -1,14 +1,15 @@
 """What a feed has yielded goes in; when it is polled next comes out. No clock is read here.
 
-Times are seconds since 1970, waits are seconds. The rule: the next poll is as late as it can be,
-with a small chance only (RISK) that something new would by then have waited longer than the feed's
-own pace allows. How long a silence lasts is read from the silences the feed had so far.
+Times are seconds since 1970, waits are seconds. The rule: the next poll is where it costs least, by
+the second of waiting, in requests (PRICE) and in news that would by then have waited longer than
+the feed's own pace allows; and the chance of such news is small (RISK). How long a silence lasts is
+read from the silences the feed had so far, and from what it did at this time of day.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 #: An adaptive feed is polled no sooner than this, and a sitemap, which is larger, than that.
 FLOOR_S = 300.0
@@ -22,11 +23,19 @@ FIRST_S = 900.0
 #: What a feed yields is to be seen within so many of its own median intervals.
 PACE = 1.5
 #: Which quantile of the kept intervals stands for the median: so few tell it but roughly.
-MEDIAN = 0.4
-#: The chance we take, at each poll, that something new has waited for longer.
-RISK = 0.055
+MEDIAN = 0.42
+#: The chance we take at most, at each poll, that something new has waited for longer.
+RISK = 0.075
+#: What a request costs, in items that are seen too late.
+PRICE = 0.1
+DAY_S = 86_400.0
+#: What was at the same time of day is looked up on so many days, and counts so many times as much
+#: as a silence. A silence counts half as much where it lay this far from the time of day.
+SAME_DAYS = 7
+SAME_WEIGHT = 2.0
+CLOCK_S = 3600.0
 #: Times of new items that are kept of each feed.
-KEPT_TIMES = 64
+KEPT_TIMES = 128
 #: Of items that appear within so short a time the first and the last are kept.
 BUNCH_S = 60.0
 #: With fewer intervals the pace is not known.
@@ -131,26 +140,65 @@ def _allowed_s(history: History, now: float, hints: Hints, limits: Limits) -> fl
     if len(intervals) < LEAST_INTERVALS:
         return max(hints.every_s or FIRST_S, silence * RISK)
     pace = max(PACE * intervals[int(len(intervals) * MEDIAN)], limits.floor_s)
-    return pace + _calm_s(intervals, silence)
+    return pace + _calm_s(_expected(history.item_times, silence, now, pace), pace)
 
 
 def _intervals(history: History) -> list[float]:
     return [later - earlier for earlier, later in pairwise(history.item_times)]
 
 
-def _calm_s(intervals: Sequence[float], silence: float) -> float:
-    """Return for how long nothing new will come, but for RISK, after a silence of this length.
+def _calm_s(expected: Sequence[tuple[float, float]], pace: float) -> float:
+    """Return for how long to let things come that the next poll will see too late.
 
-    Of the intervals that were longer it is the quantile, as if there were one more. Where none
-    was, a silence is believed to last as long again as it has lasted.
+    That poll takes place a pace later. It is put where what is lost, with the price of the poll,
+    is least by the second of waiting, while no more than RISK is lost.
     """
-    longer = intervals[bisect_right(intervals, silence) :]
-    if not longer:
-        return silence * RISK
-    place = RISK * (len(longer) + 1)
-    below = int(place)
-    before = longer[below - 1] if below else silence
-    return before + (longer[below] - before) * (place - below) - silence
+    best, least, before, lost_before = 0.0, PRICE / pace, 0.0, 0.0
+    for until, lost in expected:
+        part = min((RISK - lost_before) / (lost - lost_before), 1.0)
+        at = before + part * (until - before)
+        cost = (lost_before + part * (lost - lost_before) + PRICE) / (at + pace)
+        if cost < least:
+            best, least = at, cost
+        if part < 1:
+            break
+        before, lost_before = until, lost
+    return best
+
+
+def _expected(
+    times: Sequence[float], silence: float, now: float, pace: float
+) -> list[tuple[float, float]]:
+    """Return pairs, ascending: after how many seconds from now with what chance news has come.
+
+    It is read from what followed earlier moments like this one, of two sorts: when a silence had
+    lasted for as long, which counts more at this time of the day; and the same time on each of
+    the last days, which counts the more the more alike the silences were. The clock is UTC's: a
+    publisher's hour may move, and the other sort then still holds. What was never seen is
+    believed to take as long again as the silence has lasted.
+    """
+    followed = []
+    for earlier, later in pairwise(times):
+        if later - earlier > silence:
+            apart = abs((earlier + silence - now + DAY_S / 2) % DAY_S - DAY_S / 2)
+            weight = (1 + 1 / (1 + (apart / CLOCK_S) ** 2)) / 2
+            followed.append((later - earlier - silence, weight))
+    for days in range(1, SAME_DAYS + 1):
+        then = now - days * DAY_S
+        place = bisect_right(times, then)
+        if not 0 < place < len(times):
+            continue
+        quiet = then - times[place - 1]
+        alike = (min(quiet, silence) + pace) / (max(quiet, silence) + pace)
+        followed.append((times[place] - then, SAME_WEIGHT * alike))
+    followed.sort()
+    whole = sum(weight for _, weight in followed) + 1
+    chances = accumulate(weight / whole for _, weight in followed)
+    # The next one of a few says little: each second is taken, and the last where there is one.
+    pairs = [(after, chance) for (after, _), chance in zip(followed, chances, strict=True)]
+    pairs = pairs[1::2] or pairs
+    last, chance = pairs[-1] if pairs else (0.0, 0.0)
+    return [*pairs, (last + silence + pace, chance + 1 / whole)]
 
 
 def listed(
@@ -162,7 +210,7 @@ def listed(
         most_wait_s = (now - (history.listed_at or now)) / 2
     elif most_wait_s is not None:
         most_wait_s = most_wait_s * GROWTH if most_wait_s < CEILING_S else None
-    times = sorted((*history.item_times, *_appeared(history.listed_at, stated, now)))
+    times = sorted((*history.item_times, *_appeared(history, stated, now)))
     return replace(
         history,
         item_times=tuple(_thinned(times)[-KEPT_TIMES:]),
@@ -171,18 +219,26 @@ def listed(
     )
 
 
-def _appeared(since: float | None, stated: Sequence[float | None], now: float) -> list[float]:
+def _appeared(history: History, stated: Sequence[float | None], now: float) -> list[float]:
     """Return when new items appeared: as they state, where that can be true.
 
-    Items without such a date are spread over the time since the listing before. On the first
-    listing those with a date count, so that a feed's pace is known from the start.
+    Items without such a date lie about the middle of the time since the listing before, evenly,
+    and no further from each other than items of this feed usually do. On the first listing those
+    with a date count, so that a feed's pace is known from the start; without any, this is the
+    moment from which on its silence is known.
     """
+    since, intervals = history.listed_at, sorted(_intervals(history))
     if since is None:
-        return [at for at in stated if at is not None and 0 <= now - at < FIRST_LISTING_S]
-    step = (now - since) / (len(stated) + 1)
+        dated = [at for at in stated if at is not None and 0 <= now - at < FIRST_LISTING_S]
+        return dated or [now]
+    step, middle = (now - since) / (len(stated) + 1), (since + now) / 2
+    if len(intervals) >= LEAST_INTERVALS:
+        step = min(step, intervals[len(intervals) // 2])
     return [
-        at if at is not None and since <= at <= now else since + step * number
-        for number, at in enumerate(stated, 1)
+        at
+        if at is not None and since <= at <= now
+        else middle + step * (number - (len(stated) - 1) / 2)
+        for number, at in enumerate(stated)
     ]
 
 

@@ -1,4 +1,5 @@
-from itertools import accumulate
+from dataclasses import replace
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -80,10 +81,69 @@ def test_what_is_listed_is_as_old_as_it_says(gaps: list[float], late: float) -> 
     now = NOW + sum(gaps) + 1
     told = list(accumulate(gaps, initial=NOW))
     after = listed(before, [*told, now + late + 1, NOW - late - 1, None], now, page_items=99)
-    assert set(after.item_times) <= {
-        *told,
-        *(NOW + (now - NOW) / (len(told) + 4) * n for n in range(99)),
-    }
+    spread = [at for at in after.item_times if at not in told]
+    even = [NOW + (now - NOW) / (len(told) + 4) * n for n in range(99)]
+    assert all(min(abs(at - other) for other in even) < 1e-3 for at in spread)
+
+
+@given(st.lists(st.floats(1, 1e6), min_size=5, max_size=200), st.floats(0, 1e7), scatter)
+def test_any_history_gives_a_wait(gaps: list[float], silence: float, scatter: float) -> None:
+    """However news came, and however long ago, the next poll lies between floor and ceiling."""
+    times = tuple(accumulate(gaps, initial=NOW))
+    now = times[-1] + silence
+    wait = wait_s(History(item_times=times, listed_at=now), now, scatter=scatter)
+    assert FLOOR_S <= wait <= CEILING_S
+
+
+def edition(days: int, at_s: float) -> History:
+    """Return a paper's last days: its edition each day at this time, some minutes more or less."""
+    times = [
+        NOW // DAY * DAY - day * DAY + at_s + day % 3 * 120 + number
+        for day in range(days, 0, -1)
+        for number in (0, 30)
+    ]
+    return History(item_times=tuple(times), listed_at=NOW)
+
+
+def waits_of(history: History, since: float, until: float) -> list[float]:
+    """Return when a feed is polled that has nothing new, from a poll at `since` on."""
+    at, polls = since, []
+    while at < until:
+        at += wait_s(history, at)
+        polls.append(at)
+    return polls
+
+
+@pytest.mark.parametrize("hour", [0, 6, 23.5])
+def test_an_edition_is_awaited_at_its_hour(hour: float) -> None:
+    """About the hour of each day's edition polls lie close, and far apart in the hours before."""
+    history = edition(12, hour * 3600)
+    due = NOW // DAY * DAY + hour * 3600
+    polls = waits_of(history, due - 8 * 3600, due + 900)
+    assert len([at for at in polls if at < due - 3600]) < 20
+    assert max(b - a for a, b in pairwise(polls) if due - 60 < b < due + 300) < 1000
+
+
+def test_an_hour_that_moved_is_found_again() -> None:
+    """After the clocks change the edition is looked for at its new hour from the first day on."""
+    before = edition(12, 6 * 3600)
+    due = NOW // DAY * DAY + 7 * 3600
+    moved = replace(before, item_times=(*before.item_times, due, due + 30))
+    polls = waits_of(moved, due + 8 * 3600, due + DAY + 900)
+    assert max(b - a for a, b in pairwise(polls) if due + DAY - 60 < b < due + DAY + 300) < 1000
+
+
+def test_what_is_found_at_once_without_dates_is_one_bunch() -> None:
+    """Undated items found after a long wait lie no further apart than the feed's usually do."""
+    before = regular(60)
+    after = listed(before, [None] * 5, NOW + 6000, page_items=20)
+    assert after.item_times[-5:] == pytest.approx([NOW + 3000 + 60 * n for n in range(-2, 3)])
+
+
+def test_a_silence_is_known_from_the_first_listing_on() -> None:
+    """A feed without dates that gives nothing is polled ever less often from its first day."""
+    first = listed(History(), [None] * 10, NOW, page_items=10)
+    assert wait_s(first, NOW + 60) < wait_s(first, NOW + DAY) < wait_s(first, NOW + 2 * DAY)
 
 
 @pytest.mark.parametrize("every_s", [60, 600, 1200])
