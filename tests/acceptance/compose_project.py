@@ -25,11 +25,16 @@ class Project:
     override: Path
     #: A sources.yaml.
     sources: Path
+    #: The directory of deploy/tls.yml, where that is used.
+    tls: Path | None = None
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run `docker compose`; return what it wrote to standard output."""
-        files = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(self.override))
+        files: tuple[str, ...] = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(self.override))
         environ = {"RASID_IMAGE": IMAGE, "RASID_SOURCES": str(self.sources)}
+        if self.tls:
+            files = (*files, "-f", str(ROOT / "deploy" / "tls.yml"))
+            environ["RASID_TLS"] = str(self.tls)
         return docker("compose", "-p", NAME, *files, *arguments, environ=environ, check=check)
 
     def up(self, *arguments: str) -> None:

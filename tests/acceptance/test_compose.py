@@ -6,8 +6,11 @@ RASID_COMPOSE is put before `docker`, for an engine that is reached through anot
 
 import json
 import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +310,40 @@ def test_killing_anything_loses_nothing(project: Project, tmp_path: Path) -> Non
     # Struck in the middle, or this would prove nothing.
     assert 0 < left[-1] < left[0] <= ARTICLES + SCRAPS, left
     project.up("--scale", "worker=2")
+
+
+#: What a program in the worker's container tries: to speak without TLS, and without the authority.
+STRANGER = """
+import pathlib, os, redis
+for name in ("redis_url", "redis_bodies_url"):
+    url = pathlib.Path("/run/secrets", name).read_text().strip()
+    known = redis.Redis.from_url(url, ssl_ca_certs=os.environ["RASID_REDIS_CA_FILE"])
+    print(url.partition(":")[0], known.ping())
+    for stranger in (redis.Redis.from_url(url), redis.Redis.from_url("redis" + url[6:])):
+        try:
+            print("let in", stranger.ping())
+        except redis.ConnectionError as error:
+            print("refused")
+"""
+
+
+def test_redis_over_tls(project: Project, tmp_path: Path) -> None:
+    """With deploy/tls.yml and certificates as docs/security.md has them pages go over TLS alone."""
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    (commands,) = re.findall(r"^```sh tls\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    subprocess.run(["sh", "-ec", commands], cwd=tmp_path, check=True, capture_output=True)
+    pages = tmp_path / "pages.jsonl"
+    page = {"url": url_of(20_000), "html": html_of(20_000), "fetched_at": "2026-11-21T12:00:00Z"}
+    pages.write_text(json.dumps(page) + "\n", "utf-8")
+    tls = replace(project, tls=tmp_path / "tls")
+
+    tls.up("--scale", "worker=1")
+    importer = ("run", "--rm", "-T", "-v", f"{pages}:/data/pages.jsonl:ro", "importer", "import")
+    tls.compose(*importer, "--wait", "/data")
+    tried = tls.compose("exec", "-T", "worker", "python", "-c", STRANGER).splitlines()
+
+    assert tried == ["rediss True", "refused", "refused"] * 2
+    assert url_of(20_000) in [article["url"] for article in project.articles()]
 
 
 def count(status: dict[str, Any], *names: str) -> int:
