@@ -1,4 +1,4 @@
-"""Nothing that comes from outside is ever run: no pickle, no code in data."""
+"""Nothing that comes from outside is ever run: no pickle, no code in data, no page shown."""
 
 import ast
 from pathlib import Path
@@ -14,6 +14,11 @@ MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "job
 CALLS = {"eval", "exec", "compile", "__import__"}
 #: These of a module: `yaml.load` runs constructors, and so on.
 ATTRIBUTES = {("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("numpy", "load")}
+#: What serves pages; who needs one of them has to forbid scripts in what it serves.
+SERVERS = ("http.server", "wsgiref", "flask", "fastapi", "starlette", "uvicorn", "tornado",
+           "aiohttp.web", "twisted.web.server", "twisted.web.resource")  # fmt: skip
+#: The demo's newspaper: its pages are made up, and nothing stored is in them.
+SERVING = {"services/demo/site.py"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -32,6 +37,24 @@ def test_no_code_in_data(path: Path) -> None:
                 found += [name] if (module, name) in ATTRIBUTES else []
 
     assert found == []
+
+
+def test_nothing_stored_is_served_as_a_page() -> None:
+    """No process of ours serves HTML, so no stored markup can be run in a browser by it."""
+    serving = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Import(names=names):
+                    imported = [name.name for name in names]
+                case ast.ImportFrom(module=str(module), names=names):
+                    imported = [module, *(f"{module}.{name.name}" for name in names)]
+                case _:
+                    continue
+            if any(f"{name}.".startswith(f"{server}.") for name in imported for server in SERVERS):
+                serving.add(path.relative_to(ROOT).as_posix())
+
+    assert serving == SERVING
 
 
 def test_celery_takes_json_alone() -> None:
