@@ -38,9 +38,10 @@ _BLOCK_TAG = re.compile(
 _UNSEEN_TAGS = ("style", "svg", "link", "meta")
 #: One call with a date: showDate("2020/04/17 01:43:09").
 _WRITES = re.compile(
-    r"\s*[\w$.]+\(\s*([\"'])(?P<date>(?:19|20)\d\d[-/]\d\d?[-/]\d\d?(?:[ T]\d\d?:\d\d(?::\d\d)?)?)"
+    r"\s*(?:\w+\.)*(?:document\.write|(?:show|write|print|format|local)\w{0,3}_?date(?:time)?|date)\("
+    r"\s*([\"'])(?P<date>(?:19|20)\d\d[-/]\d\d?[-/]\d\d?(?:[ T]\d\d?:\d\d(?::\d\d)?)?)"
     r"[\d:. ]{0,20}\1\s*\)\s*;?\s*",
-    re.ASCII,
+    re.ASCII | re.IGNORECASE,
 )
 _MAX_CALL = 100
 _UNSEEN = re.compile(r"<(script|style|svg|template)\b[^<]*<", re.IGNORECASE)

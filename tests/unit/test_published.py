@@ -113,9 +113,9 @@ def test_how_long_something_went_on_is_no_date_of_the_page() -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        '<span data-time="1594448702">2h</span>',
+        '<span data-time="1594448702">2 hours ago</span>',
         '<span class=ago data-timestamp="1594448702000"></span>',
-        '<i data-unix-time="1594448702">1</i>',
+        '<i class="_timestamp js-short-timestamp" data-unix-time="1594448702">2h</i>',
         "<script>showDate('2020/07/11 06:25:02');</script>",
         '<script> document.write("2020-07-11 06:25:02") </script>',
         '<script>show.date("2020/07/11 06:25:02 06:25:02")</script>',
@@ -136,9 +136,16 @@ def test_a_date_that_a_script_would_show_is_seen(mark: str) -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        '<span data-time="159444870">2h</span>',
-        '<span data-time="1594448702x">2h</span>',
-        '<span data-times="1594448702">2h</span>',
+        '<span class=ago data-time="159444870">2h</span>',
+        '<span class=ago data-time="1594448702x">2h</span>',
+        '<span class=ago data-times="1594448702">2h</span>',
+        '<div class=countdown data-time="1594448702">12</div>',
+        '<div class=player data-timestamp="1594448702"></div>',
+        '<div id=clock data-time="1594448702">10:00</div>',
+        '<div class=date data-time="1594448702"><b>much</b> else</div>',
+        "<script>startCountdown('2020/07/11 06:25:02')</script>",
+        "<script>App.setBuild('2020-07-11')</script>",
+        "<script>poll.expires('2020/07/11')</script>",
         "<script>showDate('2020/07/11 06:25:02', 'at last'); more()</script>",
         "<script>var a = '2020/07/11 06:25:02'</script>",
         "<script>poll('vote 2020/07/11')</script>",
@@ -148,6 +155,32 @@ def test_what_a_script_may_do_with_a_date_is_not_guessed(mark: str) -> None:
     """A number that is no instant, and a script that does more than write a date, say nothing."""
     markup = f"<title>{TITLE}</title><body><h1>{TITLE}</h1><p>{mark} by A. Writer</p>"
     root = tree.parse(markup)
+    assert root is not None
+
+    assert published.read(read_page(root), Reading(language="en", latest=FETCHED)).published is None
+
+
+def test_a_date_in_words_goes_before_an_attribute() -> None:
+    """Where an element shows a whole date, its attribute is not asked."""
+    found = _read(
+        "", f'<h1>{TITLE}</h1><span class=date data-time="1594448702">3 March 2021</span>'
+    )
+
+    assert found.published
+    assert found.published.instant.at == datetime(2021, 3, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<body data-timestamp="1594448702"><h1>{}</h1><p>{}',
+        '<div id=app data-time="1594448702"><h1>{}</h1><p>{}</div>',
+        '<h1>{}</h1><div class=text data-time="1594448702"><p>{}</p></div>',
+    ],
+)
+def test_what_holds_much_is_no_date(page: str) -> None:
+    """An attribute of the whole page, or of a box of it, says nothing of the article."""
+    root = tree.parse(page.format(TITLE, "A long sentence of the text that says nothing. " * 9))
     assert root is not None
 
     assert published.read(read_page(root), Reading(language="en", latest=FETCHED)).published is None

@@ -59,6 +59,11 @@ _MARKED = re.compile(
 #: An instant that scripts of the page show in the reader's own zone: seconds or milliseconds.
 _INSTANT = re.compile(r"data-(?:unix-?)?(?:time|timestamp|utime)", re.ASCII)
 _SECONDS = re.compile(r"(1\d{9})(?:\d{3})?", re.ASCII)
+#: What an element is called that shows it.
+_SHOWS = re.compile(
+    r"(?<![a-z])(?:_?time-?stamp|time-?ago|ago|moment|(?:pub\w*-?)?date(?:time)?)(?![a-z])",
+    re.IGNORECASE,
+)
 _DIGIT = re.compile(r"\d")
 _FOUR_DIGITS = re.compile(r"\d{4}")
 #: From one day to another: how long something went on.
@@ -165,9 +170,17 @@ def _written(element: HtmlElement) -> Iterator[tuple[Kind, str]]:
 
 
 def _by_machine(element: HtmlElement) -> str:
-    """Return the instant in an attribute, as a date is written, or nothing."""
+    """Return the instant in an attribute of an element that shows a date, as a date is written.
+
+    Clocks, countdowns, players and whole pages have such attributes as well.
+    """
     for name, value in element.attrib.items():
         if _INSTANT.fullmatch(name) and (match := _SECONDS.fullmatch(value)):
+            text = squeeze(element.text)
+            own = f"{element.get('class', '')} {element.get('id', '')}"
+            shows = _SHOWS.search(own) or dates.is_undated(text)
+            if len(element) or len(text) > _MAX_BEFORE or not shows or dates.parse(text):
+                return ""
             return datetime.fromtimestamp(int(match[1]), UTC).isoformat()
     return ""
 
