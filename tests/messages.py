@@ -39,6 +39,15 @@ def message(
     ).encode()
 
 
+#: Headers of messages of ours that tell Celery more, or that it cannot bear.
+ODD: dict[str, dict[str, Any]] = {
+    "chain": {"chain": [{"task": "anything", "args": ["x"], "options": {"queue": "mine"}}]},
+    "callbacks": {"callbacks": [{"task": "anything"}], "errbacks": 5, "chord": {}},
+    "deep": {"x": json.loads("[" * 600 + "]" * 600)},
+    "types": {"id": "\ud800", "root_id": [], "origin": {"__type__": "datetime", "__value__": 1}},
+}
+
+
 def _changed(usual: dict[str, Any], new: object) -> object:
     return usual if new is None else usual | new if isinstance(new, dict) else new
 
@@ -50,6 +59,10 @@ def foreign(pickled: bytes = b"") -> dict[str, bytes]:
         *(pickled, b"", b"5", b"{}", b"[[], {}]", DEEP.encode(), b'["live", {}, {}]'),
         *(b'[["live", []], 5, {}]', b'[["live", []], {}, 5]'),
         b'[["live", []], {}, {"chain": [{"task": "rasid.process", "args": []}]}]',
+        b'[["live", ["\\ud800"]], {}, {}]',
+        b'[["elsewhere", ["0"]], {}, {}]',
+        b'[["live", ["rasid:attempts"]], {}, {}]',
+        f'[["live", {"[" * 600}{"]" * 600}], {{}}, {{}}]'.encode(),
     )
     headers: tuple[object, ...] = (
         *("", [], {"task": "os.system"}, {"task": []}, {"task": None}, {"id": {}}),
@@ -73,5 +86,7 @@ def foreign(pickled: bytes = b"") -> dict[str, bytes]:
         **{f"headers {new!r}": message(headers=new) for new in headers},
         **{f"properties {new!r}": message(properties=new) for new in properties},
         "encoding": message(content_encoding="x"),
+        "byte order mark": b"\xef\xbb\xbf" + message(),
+        "UTF-16": message().decode().encode("utf-16"),
         "large": message(json.dumps([["live", ["0" * 32] * 90_000], {}, {}]).encode()),
     }

@@ -2,17 +2,24 @@
 
 Anybody who may put work on the queue may put anything there. Of itself Celery ends the worker at
 text that is no envelope, and takes orders from what is one: when to run, what to send next. Here
-the rest is counted and dropped. No page is lost by that: it is still pending.
+the rest is counted and dropped. No page is lost by that: it is still pending. And of what is ours
+the lane and the ids go on, in an envelope made here: nothing else that was written reaches Celery.
 """
 
 import base64
 import json
+import uuid
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import redis
 from kombu.transport.redis import Channel
 
 from services.queue import TASK
+from services.queue.bodies import is_page_id
+from services.queue.broker import CELERY_QUEUES
+from services.shared.contracts import LANES, Lane
+from services.shared.errors import InvalidMessage
 from services.shared.observability import get_logger
 
 #: Ours have about 2 kB: ten ids, twice.
@@ -57,31 +64,61 @@ class _Client(redis.Redis):
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         """Return the answer; none where it is work that is not ours."""
         answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
-        if command_name != "BRPOP" or not answer or not (wrong := problem(answer[1])):
+        if command_name != "BRPOP" or not answer:
             return answer
-        _Client.refused += 1
-        log.error("message refused", refused=_Client.refused, error=wrong)
-        return None
+        try:
+            return answer[0], envelope(*read(answer[1]))
+        except InvalidMessage as error:
+            _Client.refused += 1
+            log.error("message refused", refused=_Client.refused, error=str(error))  # noqa: TRY400
+            return None
 
 
-def problem(stored: bytes) -> str | None:
-    """Return why the bytes are no message of ours; None if they are one. Pure."""
+def read(stored: bytes) -> tuple[Lane, list[str]]:
+    """Return the lane and the ids that a message tells.
+
+    Raises:
+        InvalidMessage: it is none of ours.
+    """
     if len(stored) > MOST_BYTES:
-        return f"{len(stored)} bytes"
+        raise InvalidMessage(f"{len(stored)} bytes")
     try:
-        told = json.loads(stored)
+        told = json.loads(stored.decode())
         for path, values in EXPECTED.items():
             if (value := _at(told, path)) not in values:
-                return f"{'.'.join(path)}: {value!r:.60}"
+                raise InvalidMessage(f"{'.'.join(path)}: {value!r:.60}")
         for path in TEXTS:
             if not isinstance(value := _at(told, path), str):
-                return f"{'.'.join(path)}: {value!r:.60}"
-        args, named, then = json.loads(base64.b64decode(told["body"], validate=True))
-        if isinstance(args, list) and named == {} and isinstance(then, dict):
-            return "it asks for what comes next" if any(then.values()) else None
-        return "arguments that are none of ours"  # noqa: TRY300 - one of several answers
-    except (TypeError, ValueError, RecursionError) as error:
-        return f"{type(error).__name__}: {error}"[:100]
+                raise InvalidMessage(f"{'.'.join(path)}: {value!r:.60}")
+        (lane, ids), named, then = json.loads(base64.b64decode(told["body"], validate=True))
+        if lane not in LANES or not isinstance(ids, list) or not all(map(is_page_id, ids)):
+            raise InvalidMessage("arguments that are none of ours")
+        if named != {} or any(then.values()):
+            raise InvalidMessage("it asks for what comes next")
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidMessage(f"{type(error).__name__}: {error}"[:100]) from error
+    return lane, ids
+
+
+def envelope(lane: Lane, ids: Sequence[str]) -> bytes:
+    """Return a message with nothing in it but what the task is told."""
+    body = json.dumps([[lane, list(ids)], {}, {}]).encode()
+    name = str(uuid.uuid4())
+    told = {
+        "body": base64.b64encode(body).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"id": name, "lang": "py", "task": TASK, "retries": 0},
+        "properties": {
+            "body_encoding": "base64",
+            "correlation_id": name,
+            "delivery_info": {"exchange": "", "routing_key": CELERY_QUEUES[lane]},
+            "delivery_mode": 2,
+            "delivery_tag": name,
+            "priority": 0,
+        },
+    }
+    return json.dumps(told).encode()
 
 
 def _at(told: Any, path: tuple[str, ...]) -> Any:

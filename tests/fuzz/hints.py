@@ -4,7 +4,8 @@ import base64
 import json
 from collections.abc import Iterator
 
-from services.queue.messages import problem
+from services.queue.messages import envelope, read
+from services.shared.errors import InvalidMessage
 from tests.fuzz.promises import is_text
 from tests.fuzz.target import Target
 from tests.messages import foreign, message
@@ -13,13 +14,14 @@ from worker.tasks import hint
 
 def hinted(data: bytes) -> None:
     """The bytes: one item of the list in the broker."""
-    if wrong := problem(data):
-        is_text(wrong, 200)
+    try:
+        lane, ids = read(data)
+    except InvalidMessage as error:
+        is_text(str(error), 200)
         return
-    args, _, _ = json.loads(base64.b64decode(json.loads(data)["body"]))
-    lane, ids = hint(args)
-    assert lane in (None, "live", "bulk", "replay")
-    assert all(page_id.isascii() for page_id in ids)
+    args, _, _ = json.loads(base64.b64decode(json.loads(envelope(lane, ids))["body"]))
+    assert hint(args)[0] == lane
+    assert all(page_id.isascii() for page_id in hint(args)[1])
 
 
 def _messages() -> Iterator[bytes]:
