@@ -182,7 +182,7 @@ def _head(page: ArchivedPage, digest: str, day: date) -> dict[str, str]:
         "Rasid-Feed-Title": page.feed_title,
         "Rasid-Feed-Published-At": page.feed_published_at and page.feed_published_at.isoformat(),
         # Where these are missing, WARC-Date is when it was fetched, and HTTP has the rest.
-        "Rasid-Received-At": None if page.fetched_at else _time(page.processed_at),
+        "Rasid-Received-At": None if page.fetched_at else _time(page.received_at),
         **({} if _is_response(page) else _without_http(page)),
     }
     return {

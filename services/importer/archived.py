@@ -7,11 +7,12 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from fastwarc.warc import WarcRecord
 
-from services.importer.records import Refused, is_source, kept_headers, storable, too_large
+from services.importer.records import Refused, is_source, storable, too_large
 from services.shared.contracts import RawPage
 
 #: By this header a record is known as one of ours.
@@ -50,7 +51,7 @@ def page(record: WarcRecord, whole: WarcRecord, origin: str, max_body_bytes: int
         fetched_at=fetched_at,
         received_at=received_at,
         status=record.http_headers.status_code if is_http else _status(record),
-        headers=kept_headers(record.http_headers.to_dict() if is_http else _headers(record)),
+        headers=_kept(record.http_headers.to_dict() if is_http else _headers(record)),
         source=source if source and is_source(source) else None,
         time_zone=_value(record, "Rasid-Time-Zone"),
         feed_url=_value(record, "Rasid-Feed-URL"),
@@ -76,6 +77,15 @@ def _time(record: WarcRecord, name: str) -> datetime | None:
 def _status(record: WarcRecord) -> int | None:
     stated = _value(record, "Rasid-Status") or ""
     return int(stated) if STATUS.fullmatch(stated) else None
+
+
+def _kept(headers: Mapping[str, object]) -> dict[str, str]:
+    """Return all headers that were kept with the page; the length is the record's own."""
+    return {
+        name.lower(): storable(value)
+        for name, value in headers.items()
+        if isinstance(value, str) and name.lower() != "content-length"
+    }
 
 
 def _headers(record: WarcRecord) -> dict[str, object]:

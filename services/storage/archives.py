@@ -38,14 +38,14 @@ class ArchivedPage:
     feed_title: str | None
     feed_published_at: datetime | None
     fetched_at: datetime | None
-    processed_at: datetime
+    received_at: datetime
     status: int | None
     headers: Mapping[str, str]
 
     @property
     def at(self) -> datetime:
         """Return when it was fetched, or else received."""
-        return self.fetched_at or self.processed_at
+        return self.fetched_at or self.received_at
 
 
 PAGE = tuple(ArchivedPage.__dataclass_fields__)

@@ -22,7 +22,8 @@ SQL = queries("replays")
 class Choice:
     """Which stored pages are to be read again; what is not given leaves none out.
 
-    Times are of the fetch, or of the first reading where that is unknown; `until` is left out.
+    Times are of the fetch, or where that is unknown of when Rasid first had it; `until` itself is
+    left out.
     `reasons` are reasons of rejections or dead letters, or outcomes. `older_than` is a version of
     the extractor. Dead letters are only chosen with `dead_letters`, and then nothing else is.
     """

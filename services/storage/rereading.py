@@ -22,13 +22,13 @@ Row = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What became of a page when it was last read; `processed_at` is when it was first."""
+    """What became of a page when it was last read; `received_at` is when Rasid first had it."""
 
     id: str
     outcome: str
     reason: str | None
     article_id: int | None
-    processed_at: datetime
+    received_at: datetime
 
 
 def before(tx: Connection, page_ids: Sequence[str]) -> dict[str, Before]:

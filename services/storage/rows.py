@@ -73,7 +73,7 @@ def article_row(
     row["search_words"] = article.search_words
     row["text_changed"] = False
     row["was"] = was
-    row["observed_at"] = page.fetched_at or page.received_at or (was and was.processed_at)
+    row["observed_at"] = page.fetched_at or page.received_at or (was and was.received_at)
     return row
 
 
@@ -99,6 +99,7 @@ def raw_page_row(item: Processed, decision: Decision, extractor_version: int) ->
             "source": page.source,
             "feed_url": page.feed_url,
             "fetched_at": page.fetched_at,
+            "received_at": page.received_at,
             "status": page.status,
             "headers": Jsonb(storable(dict(page.headers))),
             "feed_title": page.feed_title,

@@ -436,20 +436,24 @@ def test_found_in_an_index(tmp_path: Path) -> None:
 
 
 def test_import_brings_all_pages_back(connection: Connection, tmp_path: Path) -> None:
-    """Also those of files, and those that share a body; with ids, addresses, times, sources."""
+    """Those of files and those that share a body too; with ids, addresses, times, headers.
+
+    Archived once more, they are what they were the first time.
+    """
     fetched = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
     fill(connection)
     more = [
         web("https://e.example/خبر", "<p>خبر</p>", final_url="https://e.example/2?q=خبر",
             source="e", feed_url="https://e.example/rss", fetched_at=fetched),
-        web("https://e.example/other", "<p>خبر</p>", final_url=None, fetched_at=fetched),
+        web("https://e.example/other", "<p>خبر</p>", final_url=None, fetched_at=fetched,
+            headers={"content-type": "text/html", "x-robots-tag": "noarchive"}),
         page("plain text", requested_url=None, final_url=None, origin="seeds/001.txt"),
         page("plain text", requested_url="https://f.example/1", origin="lines.jsonl#4"),
     ]  # fmt: skip
     save(connection, *more)
     query = b"""
         select id, requested_url, final_url, coalesce(fetched_at, processed_at), status, source,
-            feed_url, origin, headers ->> 'content-type', encode(capture_sha256, 'hex')
+            feed_url, origin, headers - 'content-encoding', encode(capture_sha256, 'hex')
         from rasid.raw_pages order by id
     """
     was = connection.execute(query).fetchall()
@@ -463,7 +467,7 @@ def test_import_brings_all_pages_back(connection: Connection, tmp_path: Path) ->
     pages = [one for one in outcomes if isinstance(one, RawPage)]
     found = sorted(
         (raw.id, raw.requested_url, raw.final_url, raw.fetched_at or raw.received_at, raw.status,
-         raw.source, raw.feed_url, raw.origin, raw.headers.get("content-type"),
+         raw.source, raw.feed_url, raw.origin, raw.headers,
          raw.capture_sha256.hex())
         for raw in pages
     )  # fmt: skip
@@ -475,3 +479,14 @@ def test_import_brings_all_pages_back(connection: Connection, tmp_path: Path) ->
     # What was begun goes on in the middle, though the body was before it.
     late = [one.outcome for one in read(file, max_body_bytes=10_000, after=len(outcomes) // 2)]
     assert late == outcomes[len(outcomes) // 2 :]
+
+    connection.execute(b"truncate rasid.raw_pages, rasid.captures, rasid.archive_files cascade")
+    save(connection, *pages)
+    move(connection, DAY)
+    archive(connection, tmp_path / "again")
+    (path,) = (tmp_path / "again").glob("*.warc.gz")
+    (file,) = importer_files.find([path])
+    assert isinstance(file, importer_files.File)
+    again = [found.outcome for found in read(file, max_body_bytes=10_000)]
+    kept = [one for one in again if isinstance(one, RawPage)]
+    assert sorted(kept, key=lambda one: one.id) == sorted(pages, key=lambda one: one.id)

@@ -363,6 +363,36 @@ def test_bytes_that_came_twice(connection: Connection) -> None:
     assert arrive(connection, read("late", 2, "d"), 2) == "outdated"
 
 
+def test_pages_of_an_archive_keep_their_time(connection: Connection) -> None:
+    """What an archive says was had before is older when it is read again, whenever it came in."""
+
+    def imported(body: str, year: int, result: Result) -> Processed:
+        had = datetime(year, 5, 6, tzinfo=UTC)
+        return processed(page(body, requested_url=URL, received_at=had), result)
+
+    new = imported("new", 2021, article(URL, WORDS["b"]))
+    old = imported("old", 2020, Rejection(reason="too_short"))
+    for item in (new, old):
+        arrive(connection, item, 1)
+
+    choice = Choice(until=datetime(2020, 12, 31, tzinfo=UTC))
+    begun, _ = replays.begin(connection, choice)
+    (waiting,) = replays.next_pages(connection, begun.id, after=0, limit=10)
+    assert waiting.message == old.page
+    replays.stop(connection, begun.id)
+    whole = replays.begin(connection, Choice())[0].id
+    order = [one.page_id for one in replays.next_pages(connection, whole, after=0, limit=10)]
+    assert order == [old.page_id, new.page_id]
+
+    better = replace(old, result=article(URL, WORDS["a"]))
+    # Also on the way since before a page carried this time with it.
+    bare = replace(better, page=replace(old.page, received_at=None))
+    assert again(connection, bare, 2) == again(connection, better, 2) == "outdated"
+    assert rows(connection, "select text, observed_at from rasid.articles") == [
+        (WORDS["b"], datetime(2021, 5, 6, tzinfo=UTC))
+    ]
+
+
 def test_what_no_version_keeps(connection: Connection) -> None:
     """Where only a tag differs there is no new version, and consumers hear of it all the same."""
     raw = page("x", requested_url=URL, fetched_at=at(1))

@@ -67,3 +67,7 @@ begin
     return base;
 end
 $$;
+
+-- Of a page from an archive whose time of fetching nobody knows: when the Rasid that wrote it first
+-- had it. Without it, the page would be as new as its import whenever it is read again.
+alter table rasid.raw_pages add column received_at timestamptz; -- null: at processed_at

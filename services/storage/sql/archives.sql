@@ -25,14 +25,14 @@ select
     coalesce(p.time_zone, s.time_zone) as time_zone, p.feed_url,
     coalesce(p.feed_title, l.title) as feed_title,
     coalesce(p.feed_published_at, l.published_at) as feed_published_at,
-    p.fetched_at, p.processed_at, p.status, p.headers
+    p.fetched_at, coalesce(p.received_at, p.processed_at) as received_at, p.status, p.headers
 from batch as b
 left join rasid.raw_pages as p on p.captured_on = %(day)s and p.capture_sha256 = b.sha256
 left join rasid.sources as s on s.name = p.source
 left join lateral (
     select title, published_at from rasid.links where page_id = p.id order by id limit 1
 ) as l on true
-order by b.sha256, coalesce(p.fetched_at, p.processed_at), p.id;
+order by b.sha256, coalesce(p.fetched_at, p.received_at, p.processed_at), p.id;
 
 -- name: is_kept_later
 -- Whether the same bytes came again on a later day, and are kept under that.
@@ -133,14 +133,14 @@ select
     coalesce(p.time_zone, s.time_zone) as time_zone, p.feed_url,
     coalesce(p.feed_title, l.title) as feed_title,
     coalesce(p.feed_published_at, l.published_at) as feed_published_at,
-    p.fetched_at, p.processed_at, p.status, p.headers
+    p.fetched_at, coalesce(p.received_at, p.processed_at) as received_at, p.status, p.headers
 from rasid.raw_pages as p
 left join rasid.sources as s on s.name = p.source
 left join lateral (
     select title, published_at from rasid.links where page_id = p.id order by id limit 1
 ) as l on true
 where p.captured_on = %(day)s and p.capture_sha256 = %(sha256)s and p.id <> all(%(without)s)
-order by coalesce(p.fetched_at, p.processed_at), p.id;
+order by coalesce(p.fetched_at, p.received_at, p.processed_at), p.id;
 
 -- name: rewritten
 update rasid.archive_files set

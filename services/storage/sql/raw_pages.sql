@@ -5,12 +5,12 @@
 insert into rasid.raw_pages (
     id, requested_url, final_url, origin, source, feed_url, fetched_at, status, headers,
     capture_sha256, outcome, reason, detail, article_id, extractor_version, rules_missed,
-    feed_title, feed_published_at, time_zone
+    feed_title, feed_published_at, time_zone, received_at
 ) values (
     %(id)s, %(requested_url)s, %(final_url)s, %(origin)s, %(source)s, %(feed_url)s,
     %(fetched_at)s, %(status)s, %(headers)s, %(capture_sha256)s, %(outcome)s, %(reason)s,
     %(detail)s, %(article_id)s, %(extractor_version)s, %(rules_missed)s, %(feed_title)s,
-    %(feed_published_at)s, %(time_zone)s
+    %(feed_published_at)s, %(time_zone)s, %(received_at)s
 )
 on conflict (id) do update set
     capture_sha256 = excluded.capture_sha256,

@@ -14,7 +14,7 @@ select
     p.id as page_id,
     case when d.page_id is null then p.outcome else 'dead_letter' end as outcome,
     coalesce(d.reason, p.reason) as reason, p.source,
-    coalesce(p.fetched_at, p.processed_at) as at, c.bytes
+    coalesce(p.fetched_at, p.received_at, p.processed_at) as at, c.bytes
 from rasid.raw_pages as p
 left join rasid.dead_letters as d on d.page_id = p.id
 left join lateral (
@@ -31,8 +31,8 @@ where (%(dead_letters)s = (d.page_id is not null))
     and d.reason is distinct from 'body_missing'
     and (%(page_ids)s::text[] is null or p.id = any(%(page_ids)s))
     and (%(sources)s::text[] is null or p.source = any(%(sources)s))
-    and (%(since)s::timestamptz is null or coalesce(p.fetched_at, p.processed_at) >= %(since)s)
-    and (%(until)s::timestamptz is null or coalesce(p.fetched_at, p.processed_at) < %(until)s)
+    and (%(since)s::timestamptz is null or coalesce(p.fetched_at, p.received_at, p.processed_at) >= %(since)s)
+    and (%(until)s::timestamptz is null or coalesce(p.fetched_at, p.received_at, p.processed_at) < %(until)s)
     and (
         %(reasons)s::text[] is null
         or coalesce(d.reason, p.reason) = any(%(reasons)s) or p.outcome = any(%(reasons)s)
@@ -87,7 +87,7 @@ where id = %(replay_id)s;
 -- name: next_pages
 select
     w.position, p.id as page_id, p.requested_url, p.final_url, p.origin, p.source, p.feed_url,
-    p.fetched_at, p.status, p.headers, p.capture_sha256, p.captured_on,
+    p.fetched_at, p.received_at, p.status, p.headers, p.capture_sha256, p.captured_on,
     coalesce(p.time_zone, s.time_zone) as time_zone,
     coalesce(p.feed_title, l.title) as feed_title,
     coalesce(p.feed_published_at, l.published_at) as feed_published_at,
@@ -118,7 +118,8 @@ where replay_id = %(replay_id)s and page_id = any(%(page_ids)s) and done_at is n
 
 -- name: known
 -- What the pages of a chunk were before they are read again.
-select id, outcome, reason, article_id, processed_at from rasid.raw_pages
+select id, outcome, reason, article_id, coalesce(received_at, processed_at) as received_at
+from rasid.raw_pages
 where id = any(%(ids)s);
 
 -- name: read_again
