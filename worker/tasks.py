@@ -56,10 +56,8 @@ def run(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
     except (TransientError, NotMigrated) as error:
         _put_back(edges, lane, ids, error)
     except MemoryError:
-        # It must not leave the task: it would end Celery's main process. The attempts stay counted.
-        log.warning("out of memory", lane=lane, pages=len(ids))
-        with suppress(TransientError):
-            edges.queue.send(ids, lane, alone=True)
+        # It must not leave the task: it would end Celery's main process.
+        _send_alone(edges, lane, ids)
 
 
 def _process(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
@@ -122,6 +120,21 @@ def _put_back(edges: Edges, lane: Lane, ids: Sequence[str], error: Exception) ->
     time.sleep(wait)
     with suppress(TransientError):
         edges.queue.send(ids, lane)
+
+
+def _send_alone(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
+    """Memory ran out: wait, and have each page tried with none beside it.
+
+    The attempt counts for a page that was alone already; of several nobody knows whose it was.
+    """
+    wait = edges.backoff.next()
+    log.warning("out of memory", lane=lane, pages=len(ids), wait_s=round(wait, 1))
+    if len(ids) > 1:
+        with suppress(TransientError):
+            edges.queue.forgive(ids)
+    time.sleep(wait)
+    with suppress(TransientError):
+        edges.queue.send(ids, lane, alone=True)
 
 
 def register(app: Celery, settings: Settings) -> None:

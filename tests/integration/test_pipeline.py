@@ -10,6 +10,7 @@ import redis
 
 from services.queue import Queue
 from services.queue.broker import redis_url
+from services.shared import compression
 from services.shared.contracts import Decision, RawPage
 from services.shared.errors import TransientError
 from services.shared.settings import Settings
@@ -22,7 +23,7 @@ from services.storage import (
     transient_errors,
 )
 from tests.factories import page
-from worker import pipeline
+from worker import pipeline, tasks
 
 
 @pytest.fixture
@@ -205,3 +206,35 @@ def test_table_that_somebody_locks(connection: Connection, settings: Settings) -
             process([news(1)], connection, settings)
 
     assert process([news(1)], connection, settings)[news(1).id].status == "created"
+
+
+def test_no_memory_for_a_while(
+    connection: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages that could not be unpacked are read once there is memory, and each round waits."""
+    edges, waits = tasks.Edges.of(settings), list[float]()
+    ids = [raw.id for raw in (news(1), news(2))]
+    edges.queue.publish([news(1), news(2)], "live")
+
+    def unpack(*_: object) -> bytes:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compression, "decompress", unpack)
+        patch.setattr("worker.tasks.time.sleep", waits.append)
+        tasks.run(edges, "live", ids)
+
+        assert edges.queue.attempts(ids) == [0, 0]
+        for _ in range(settings.max_attempts - 1):
+            for page_id in ids:
+                tasks.run(edges, "live", [page_id])
+
+        assert edges.queue.attempts(ids) == [settings.max_attempts - 1] * 2
+        assert len(waits) == 1 + 2 * (settings.max_attempts - 1)
+        assert edges.queue.depth().total == 2
+    for page_id in ids:
+        tasks.run(edges, "live", [page_id])
+
+    assert outcomes(settings.database_url or "") == dict.fromkeys(ids, "created")
+    assert dead_letters.listing(connection) == []
+    edges.database.close()
