@@ -106,7 +106,7 @@ def fails(
         if isinstance(item.result, DeadLetter) or _is_refused(connection, item):
             return True
     decisions = process([waiting_id], lane, queue, connection, settings)
-    stored = {"rejected", "dead_letter"}.isdisjoint(decision.status for decision in decisions)
+    stored = all(decision.article_id is not None for decision in decisions)
     return False if decisions and stored else None
 
 

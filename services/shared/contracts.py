@@ -51,7 +51,7 @@ DecisionStatus = Literal[
     "created",  # a new article
     "duplicate",  # a new article row whose text another article had first
     "updated",  # the article has a new version
-    "unchanged",  # the article is stored already, with this very content
+    "unchanged",  # stored already, with this very content; or it failed now and has its result
     "outdated",  # the stored article is of a later page, or of a newer reading of this one
     "worse",  # a teaser, a cut copy or one that says less: the stored article stays as it is
     "rejected",  # counted with its reason

@@ -93,7 +93,11 @@ def save(
             item.page_id: raw_page_row(item, decisions[item.page_id], extractor_version)
             for item in processed
         }
-        _record(connection, processed, pages, before, differences)
+        letters = _record(connection, processed, pages, before, differences)
+        for item in processed:
+            if isinstance(item.result, DeadLetter) and item.page_id not in letters:
+                # It failed, but has its result from before.
+                decisions[item.page_id] = replace(decisions[item.page_id], status="unchanged")
         withdrawals.pages_saved(connection, [*first, *_made(before, decisions)])
     return [decisions[item.page_id] for item in processed]
 
@@ -250,8 +254,11 @@ def _record(
     pages: Mapping[str, Row],
     before: Mapping[str, Before],
     differences: Mapping[str, object],
-) -> None:
-    """Keep what became of each page; where it was read again, beside what it was before."""
+) -> set[str]:
+    """Keep what became of each page; where it was read again, beside what it was before.
+
+    Return the ids of the pages that are dead letters now.
+    """
     added = []
     for item in sorted(processed, key=lambda item: item.page_id):
         row = pages[item.page_id]
@@ -270,9 +277,11 @@ def _record(
             "hashes": [item.capture_sha256 for item in stored],
         }
         cursor.execute(RAW_PAGES.came_again, values)
-        dead = [item for item in processed if isinstance(item.result, DeadLetter)]
-        if dead:
-            cursor.executemany(DEAD_LETTERS.add, [dead_letter_row(item) for item in dead])
+        dead = [dead_letter_row(i) for i in processed if isinstance(i.result, DeadLetter)]
+        cursor.executemany(DEAD_LETTERS.add, dead, returning=bool(dead))
+        answers = cursor.results() if dead else ()
+        letters = {str(row[0]) for answer in answers for row in answer.fetchall()}
     resolved = [i.page_id for i in processed if not isinstance(i.result, DeadLetter)]
     if resolved:
         connection.execute(DEAD_LETTERS.resolve, {"ids": resolved})
+    return letters

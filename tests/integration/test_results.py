@@ -188,10 +188,14 @@ class TestFailures:
         outcome = "select outcome, reason from rasid.raw_pages"
         before = rows(connection, outcome)
 
-        save(connection, processed(one.page, DeadLetter(reason="worker_lost", attempts=3)))
+        failed = processed(one.page, DeadLetter(reason="worker_lost", attempts=3))
+        other = processed(page("body"), DeadLetter(reason="error"))
+        said = save(connection, failed, other)
 
-        assert rows(connection, outcome) == before
-        assert dead_letters.listing(connection) == []
+        assert said == ["unchanged", "dead_letter"]  # which the log and the brake count
+        assert rows(connection, f"{outcome} where id = '{one.page_id}'") == before
+        letters = dead_letters.listing(connection)
+        assert [letter.page_id for letter in letters] == [other.page_id]
 
     @pytest.mark.parametrize("reason", DEAD_LETTER_REASONS)
     def test_dead_letter_keeps_the_page(self, connection: Connection, reason: str) -> None:

@@ -19,7 +19,8 @@ on conflict (page_id) do update set
     capture_sha256 = excluded.capture_sha256,
     failures_count = dead_letters.failures_count + 1,
     last_failed_at = now(),
-    replayed_at = null;
+    replayed_at = null
+returning page_id;
 
 -- name: resolve
 -- A page that has a result is no dead letter any more.
