@@ -18,6 +18,7 @@ from services.shared.frontier import (
     ListedSitemap,
 )
 from services.storage import Connection, queries
+from services.storage.links import keyed
 
 SQL = queries("jobs")
 OUTCOMES = 1000
@@ -127,7 +128,7 @@ def walked(
 
     In a dry run they are counted, not stored.
     """
-    by_key = _by_key(links)
+    by_key = keyed(links)
     if feed.is_dry_run:
         row = tx.execute(SQL.count_new, {"key_sha256s": list(by_key)}).fetchone()
         new = int(str(row[0])) if row else 0
@@ -162,7 +163,7 @@ def add_addresses(  # noqa: PLR0913 - four are by keyword only
 
     Those that have no page are tried again; those that have one only with `again`.
     """
-    by_key = _by_key([link for link, _ in links])
+    by_key = keyed([link for link, _ in links])
     sources = {link.url: source for link, source in links}
     new = _add(
         tx,
@@ -217,14 +218,6 @@ def _add(  # noqa: PLR0913 - four are by keyword only
         },
     ).fetchall()
     return sum(state == "due" for (state,) in rows)
-
-
-def _by_key(links: Sequence[ListedLink]) -> dict[bytes, tuple[str, ListedLink]]:
-    found: dict[bytes, tuple[str, ListedLink]] = {}
-    for link in links:
-        key = urls.key(link.url)
-        found.setdefault(urls.key_sha256(key), (key, link))
-    return found
 
 
 def progress(tx: Connection, job_id: int) -> JobProgress:

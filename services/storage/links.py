@@ -44,10 +44,7 @@ def add(
 
     Links of one key are one link. Those dated before `oldest` are stored, but not fetched.
     """
-    by_key: dict[bytes, tuple[str, ListedLink]] = {}
-    for link in links:
-        key = urls.key(link.url)
-        by_key.setdefault(urls.key_sha256(key), (key, link))
+    by_key = keyed(links)
     if not by_key:
         return Added()
     listed = [link for _, link in by_key.values()]
@@ -87,6 +84,15 @@ def add(
         new_to_feed=tuple(link.published_at or link.modified_at for link in new_to_feed),
         **counts,
     )
+
+
+def keyed(links: Sequence[ListedLink]) -> dict[bytes, tuple[str, ListedLink]]:
+    """Return links by the hash of their key, each with the key: of one key the first."""
+    found: dict[bytes, tuple[str, ListedLink]] = {}
+    for link in links:
+        key = urls.key(link.url)
+        found.setdefault(urls.key_sha256(key), (key, link))
+    return found
 
 
 def _is_before(link: ListedLink, oldest: datetime | None) -> bool:
