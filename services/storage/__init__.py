@@ -14,6 +14,8 @@ from services.shared.errors import NotMigrated, RasidError, TransientError
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+#: In a query, the place of another one: `{addresses.pages}`.
+PART = re.compile(r"\{(\w+)\.(\w+)\}")
 #: Errors after which the very same statement may succeed later: server away, restarting, full,
 #: read-only, out of connections, or two writers in each other's way.
 TRANSIENT = (
@@ -29,11 +31,15 @@ class Queries:
     """The named queries of one .sql file, as attributes."""
 
     def __init__(self, name: str) -> None:
-        """Read `sql/NAME.sql`: each query follows a line `-- name: its_name`."""
+        """Read `sql/NAME.sql`: each query follows a line `-- name: its_name`.
+
+        It may hold one of another file, as `{file.query}`.
+        """
         self._name = name
         parts = NAME.split((HERE / "sql" / f"{name}.sql").read_text("utf-8"))
         self._queries = {
-            key: sql.strip().encode() for key, sql in zip(parts[1::2], parts[2::2], strict=True)
+            key: PART.sub(_part, sql.strip()).encode()
+            for key, sql in zip(parts[1::2], parts[2::2], strict=True)
         }
 
     def __getattr__(self, key: str) -> bytes:
@@ -48,6 +54,11 @@ class Queries:
 def queries(name: str) -> Queries:
     """Return the named queries of `sql/NAME.sql`, read once."""
     return Queries(name)
+
+
+def _part(place: re.Match[str]) -> str:
+    part: bytes = getattr(queries(place[1]), place[2])
+    return part.decode()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ Connection = psycopg.Connection[Any]
 
 #: Which role runs the queries of a file, where not commands alone do; below, of single queries.
 FILES = {
+    "addresses": "operator",
     "articles": "worker",
     "change_feed": "reader",
     "changes": "worker operator",

@@ -48,14 +48,7 @@ left join lateral (
     select title, published_at from rasid.links where page_id = p.id order by id limit 1
 ) as l on true
 where p.id = any(array(
-    select id from rasid.raw_pages where requested_url = any(%(urls)s)
-    union select id from rasid.raw_pages where final_url = any(%(urls)s)
-    union select id from rasid.raw_pages
-    where left(origin, 200) = any(array(select left(unnest(%(urls)s::text[]), 200)))
-        and origin = any(%(urls)s)
-    union select p.id from rasid.raw_pages as p
-    join rasid.articles as a on a.id = p.article_id
-    where a.normalized_url_sha256 = any(%(keys)s)
+    {addresses.pages}
     union select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s)
 ))
 order by p.processed_at desc, p.id

@@ -42,14 +42,7 @@ where (%(dead_letters)s = (d.page_id is not null))
     and (
         %(urls)s::text[] is null
         or p.id = any(array(
-            select id from rasid.raw_pages where requested_url = any(%(urls)s)
-            union select id from rasid.raw_pages where final_url = any(%(urls)s)
-            union select id from rasid.raw_pages
-            where left(origin, 200) = any(array(select left(unnest(%(urls)s::text[]), 200)))
-                and origin = any(%(urls)s)
-            union select p.id from rasid.raw_pages as p
-            join rasid.articles as a on a.id = p.article_id
-            where a.normalized_url_sha256 = any(%(keys)s)
+            {addresses.pages}
         ))
     )
     and not exists (

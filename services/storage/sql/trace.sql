@@ -20,8 +20,6 @@ select
 from rasid.feeds where url = any(%(urls)s);
 
 -- name: raw_pages
--- By any address it had, by the article it became, or by the file it was imported from: each by its
--- own index, for joined by `or` they are a scan of all pages.
 select
     p.id, p.requested_url, p.final_url, p.origin, p.source, p.fetched_at, p.status, p.outcome,
     p.reason, p.detail, p.article_id, p.extractor_version, p.processed_at,
@@ -35,14 +33,7 @@ from rasid.raw_pages as p
 left join rasid.captures as c
     on c.captured_on = p.captured_on and c.sha256 = p.capture_sha256
 where p.id = any(array(
-    select id from rasid.raw_pages where requested_url = any(%(urls)s)
-    union select id from rasid.raw_pages where final_url = any(%(urls)s)
-    union select id from rasid.raw_pages
-    where left(origin, 200) = any(array(select left(unnest(%(urls)s::text[]), 200)))
-        and origin = any(%(urls)s)
-    union select p.id from rasid.raw_pages as p
-    join rasid.articles as a on a.id = p.article_id
-    where a.normalized_url_sha256 = any(%(keys)s)
+    {addresses.pages}
     union select page_id from rasid.links where normalized_url_sha256 = any(%(keys)s)
 ))
 order by p.processed_at, p.id;
