@@ -21,6 +21,7 @@ SKETCH_SHARED = 8
 #: A member of a story finds others for it only when it is so long, against the longest: else cut
 #: copies, of which little is left but background, would draw the follow-ups in.
 RECRUITS_FROM = 0.6
+#: Stories that are compared in vain, before the others are left.
 STORIES_COMPARED = 6
 OVERLAP_FROM = 0.2
 
@@ -86,8 +87,14 @@ def _masked_runs(words: Hashes) -> Hashes:
     return np.where(several, runs(words), masked) if several.any() else masked
 
 
-def choose(article_id: int, sketch: bytes, candidates: Sequence[Candidate]) -> list[int]:
-    """Return the articles to compare with: of each story the likeliest member and the longest."""
+def choose(
+    article_id: int, sketch: bytes, candidates: Sequence[Candidate], *, copies: int = 0
+) -> list[int]:
+    """Return the articles to compare with: of each story the likeliest member and the longest.
+
+    `copies` is how many stories are known already to be the article's own: with so many more is it
+    compared, for of ten copies that come at once each is a story of its own.
+    """
     stories: dict[int, list[tuple[int, Candidate]]] = defaultdict(list)
     for candidate in candidates:
         alike = shared(sketch, candidate.sketch)
@@ -95,7 +102,7 @@ def choose(article_id: int, sketch: bytes, candidates: Sequence[Candidate]) -> l
             stories[candidate.story_id].append((alike, candidate))
     likely = sorted(stories.values(), key=lambda members: -max(n for n, _ in members))
     chosen: dict[int, None] = {}
-    for members in likely[:STORIES_COMPARED]:
+    for members in likely[: STORIES_COMPARED + copies]:
         longest = members[0][1]
         recruiters = [
             (alike, -found.article_id)

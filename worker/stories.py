@@ -6,7 +6,7 @@ compared, and all of it may be repeated: killed halfway, an article still waits 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from services.shared.contracts import Candidate, Overlap
 from services.storage import Connection, stories
@@ -67,19 +67,12 @@ def link(connection: Connection, documents: Documents, article_ids: Sequence[int
         return
     ids = [article.article_id for article in waiting]
     candidates = stories.candidates(connection, ids, SIGNATURE_VERSION)
-    chosen = {
-        article.article_id: choose(
-            article.article_id, article.sketch, candidates.get(article.article_id, ())
-        )
-        for article in waiting
-    }
-    needed = {i for i, others in chosen.items() if others}.union(*chosen.values())
-    known = documents.get(connection, sorted(needed)) if needed else {}
+    verdicts = _verdicts(connection, documents, waiting, candidates)
     links: list[Link] = []
     alone: list[Waiting] = []
     overlaps: list[Overlap] = []
     for article in waiting:
-        verdict = _verdict(article, chosen, candidates, known)
+        verdict = verdicts[article.article_id]
         overlaps += verdict.overlaps
         if found := _link(article, verdict, candidates.get(article.article_id, ())):
             links.append(found)
@@ -88,20 +81,52 @@ def link(connection: Connection, documents: Documents, article_ids: Sequence[int
     stories.link(connection, links, overlaps, alone)
 
 
+def _verdicts(
+    connection: Connection,
+    documents: Documents,
+    waiting: Sequence[Waiting],
+    candidates: Mapping[int, Sequence[Candidate]],
+) -> dict[int, Verdict]:
+    """Compare each article with the likeliest of its candidates, until enough were in vain."""
+    chosen = {
+        article.article_id: choose(
+            article.article_id, article.sketch, candidates.get(article.article_id, ())
+        )
+        for article in waiting
+    }
+    verdicts: dict[int, Verdict] = {}
+    looking = waiting
+    while looking:
+        others_of = {article.article_id: chosen[article.article_id] for article in looking}
+        needed = {i for i, others in others_of.items() if others}.union(*others_of.values())
+        known = documents.get(connection, sorted(needed)) if needed else {}
+        further = []
+        for article in looking:
+            found = candidates.get(article.article_id, ())
+            verdict = _verdict(article.article_id, chosen[article.article_id], found, known)
+            verdicts[article.article_id] = verdict
+            more = choose(article.article_id, article.sketch, found, copies=len(verdict.matches))
+            if len(more) > len(chosen[article.article_id]):
+                chosen[article.article_id] = more
+                further.append(article)
+        looking = further
+    return verdicts
+
+
 def _verdict(
-    article: Waiting,
-    chosen: dict[int, list[int]],
-    candidates: dict[int, list[Candidate]],
-    known: dict[int, Document],
+    article_id: int,
+    chosen: Sequence[int],
+    candidates: Sequence[Candidate],
+    known: Mapping[int, Document],
 ) -> Verdict:
-    others = {i: known[i] for i in chosen[article.article_id] if i in known}
-    if not others or article.article_id not in known:
+    others = {i: known[i] for i in chosen if i in known}
+    if not others or article_id not in known:
         return Verdict()
     story_of = {}
-    for candidate in candidates[article.article_id]:
+    for candidate in candidates:
         story_of[candidate.article_id] = candidate.story_id
         story_of[candidate.longest_id] = candidate.story_id
-    return decide(article.article_id, known[article.article_id], others, story_of)
+    return decide(article_id, known[article_id], others, story_of)
 
 
 def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -> Link | None:

@@ -370,6 +370,13 @@ class TestAccidents:
 
         at_once(database_url, work)
 
+    def test_more_copies_than_are_compared_at_first(self, connection: Connection) -> None:
+        """Copies that come all at once leave none out, not even the one least like them."""
+        tell(connection, copied("first.example", story(1) + " " + " ".join(words("tail", 30))))
+        tell(connection, *(copied(f"{n}.example", story(1) + " وكالات" * n) for n in range(9)))
+
+        assert [len(hosts) for hosts in members(connection).values()] == [10]
+
     def test_chains_at_the_same_instant(self, database_url: str) -> None:
         """Where each of eight is only linked with its neighbours, all of them are one story."""
 
