@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from services.shared import compression, contracts
+from services.shared import compression, page_header
 from services.shared.contracts import RawPage
 from services.shared.errors import InvalidMessage
 from services.shared.settings import MIB
@@ -51,7 +51,7 @@ def of_ticket(waiting_id: str) -> tuple[str, int | None]:
 
 def pack(page: RawPage) -> bytes:
     """Return the page as it lies in Redis: its header as a line, then its body as zstd."""
-    return contracts.encode_header(page) + b"\n" + compression.compress(page.body)
+    return page_header.encode(page) + b"\n" + compression.compress(page.body)
 
 
 def unpack(stored: bytes, most: int) -> Taken | Unreadable:
@@ -60,7 +60,7 @@ def unpack(stored: bytes, most: int) -> Taken | Unreadable:
         return Unreadable(stored=stored[:KEPT], problem=f"more than {most} bytes")
     header, _, compressed = stored.partition(b"\n")
     try:
-        page = contracts.decode_header(header, compression.decompress(compressed, most))
+        page = page_header.decode(header, compression.decompress(compressed, most))
     except (ValueError, InvalidMessage) as error:
         return Unreadable(stored=stored, problem=str(error))
     return Taken(page=page, compressed=compressed)

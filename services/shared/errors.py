@@ -16,7 +16,7 @@ class TransientError(RasidError):
 
 
 class InvalidMessage(RasidError):
-    """A stored raw page cannot be decoded; raised only by `contracts.decode_header` and `queue`."""
+    """A stored raw page cannot be decoded; raised only by `page_header.decode` and `queue`."""
 
 
 class InvalidSources(RasidError):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from services.shared import compression, contracts
+from services.shared import compression, page_header
 from services.shared.contracts import RawPage
 from services.storage import Connection, queries, transient_errors
 from services.storage.text import storable
@@ -64,7 +64,7 @@ def raw_page(connection: Connection, page_id: str) -> RawPage | None:
         return None
     header, body = str(row[0]), row[1]
     assert isinstance(body, bytes)  # noqa: S101 - for the type checker
-    return contracts.decode_header(header.encode(), compression.decompress(body))
+    return page_header.decode(header.encode(), compression.decompress(body))
 
 
 def discard(connection: Connection, ids: Sequence[str]) -> None:

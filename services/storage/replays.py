@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from services.shared import contracts, urls
+from services.shared import page_header, urls
 from services.shared.contracts import EXTRACTOR_VERSION, RawPage
 from services.shared.errors import InvalidUrl
 from services.storage import Connection, captures, queries, transient_errors
@@ -229,7 +229,7 @@ def _message(
     if row["dead_letter_reason"] == "invalid_message":
         return body
     if row["header"] is not None:
-        return contracts.decode_header(row["header"].encode(), body)
+        return page_header.decode(row["header"].encode(), body)
     names = RawPage.__dataclass_fields__.keys() & row.keys()
     return RawPage(body=body, **{name: row[name] for name in names})
 

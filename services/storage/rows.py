@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from psycopg.types.json import Jsonb
 
-from services.shared import contracts, urls
+from services.shared import page_header, urls
 from services.shared.contracts import (
     Article,
     DeadLetter,
@@ -127,7 +127,7 @@ def dead_letter_row(item: Processed) -> Row:
             "detail": letter.detail,
             "traceback": letter.traceback,
             "attempts": letter.attempts,
-            "header": contracts.encode_header(item.page).decode("ascii"),
+            "header": page_header.encode(item.page).decode("ascii"),
             "capture_sha256": item.capture_sha256,
             "is_replay": item.replay_id is not None,
         }

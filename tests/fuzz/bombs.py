@@ -8,8 +8,8 @@ from functools import cache
 
 import brotli
 
-from services.shared import compression
-from services.shared.contracts import RawPage, encode_header
+from services.shared import compression, page_header
+from services.shared.contracts import RawPage
 from tests import archives
 
 SAID = "The council voted on Tuesday to open the bridge to traffic again, officials said. "
@@ -149,7 +149,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "white space in a WARC header": ("file", warc_header),
     "a packed raw page": (
         "message",
-        lambda: b"\xff" + encode_header(RawPage(body=b"", origin="x")) + b"\n" + zstd_bomb(),
+        lambda: b"\xff" + page_header.encode(RawPage(body=b"", origin="x")) + b"\n" + zstd_bomb(),
     ),
     # What people hand over.
     "aliases of aliases": ("sources", lambda: b"\0a0: &a0 [x]\n" + ALIASES.encode()),

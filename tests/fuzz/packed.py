@@ -13,8 +13,8 @@ from crawler.bodies import BrokenBody, TooLarge, unpacked
 from services.importer import files, http_bodies
 from services.importer.read import read
 from services.importer.records import OMISSIONS, REFUSAL_REASONS, Omitted, Refusal, Refused
-from services.shared import compression
-from services.shared.contracts import RawPage, decode_header, encode_header
+from services.shared import compression, page_header
+from services.shared.contracts import RawPage
 from tests import archives
 from tests.fuzz.promises import is_text, is_time
 from tests.fuzz.target import Target
@@ -69,7 +69,7 @@ def _is_found(number: int, outcome: RawPage | Refusal | Omitted) -> int:
         assert len(outcome.body) <= LIMIT
         is_time(outcome.fetched_at)
         assert outcome.status is None or 0 <= outcome.status < 2**31
-        assert decode_header(encode_header(outcome), outcome.body) == outcome
+        assert page_header.decode(page_header.encode(outcome), outcome.body) == outcome
     return number
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from services.queue import BODY, PENDING, Queue
 from services.queue.broker import redis_url
 from services.queue.reconcile import Reconciler
-from services.shared import compression
-from services.shared.contracts import RawPage, encode_header
+from services.shared import compression, page_header
+from services.shared.contracts import RawPage
 from services.shared.settings import Settings
 from services.storage import connect
 from services.storage.search import Search, search
@@ -66,7 +66,7 @@ def test_what_lies_under_a_page_is_no_page(settings: Settings, bodies: redis.Red
     """A bomb, rubbish and what is too large become dead letters; the page beside them is done."""
     queue = Queue(settings)
     queue.publish([PAGE], "live")
-    header = encode_header(PAGE) + b"\n"
+    header = page_header.encode(PAGE) + b"\n"
     bodies.set(f"{BODY}bomb", header + zstd_bomb())
     bodies.set(f"{BODY}rubbish", b"\xff" * 100)
     bodies.set(f"{BODY}large", b"x" * (2 * settings.max_body_bytes + 10))

@@ -13,7 +13,7 @@ from services.queue import ATTEMPTS, Queue
 from services.queue.bodies import Taken, Unreadable, ticket
 from services.queue.broker import CELERY_QUEUES, celery_url, redis_url
 from services.queue.reconcile import Reconciler
-from services.shared import contracts
+from services.shared import page_header
 from services.shared.contracts import RawPage
 from services.shared.errors import InvalidMessage, TransientError
 from services.shared.settings import MIB, Settings
@@ -61,14 +61,14 @@ def test_header_and_body_give_back_the_page(body: bytes, **fields: object) -> No
     """Any raw page, lone surrogates and newlines included, comes back as it was sent."""
     raw = RawPage(body=body, **fields)  # type: ignore[arg-type]
 
-    assert contracts.decode_header(contracts.encode_header(raw), body) == raw
+    assert page_header.decode(page_header.encode(raw), body) == raw
 
 
 @given(st.binary(max_size=100))
 def test_garbage_is_an_invalid_message(garbage: bytes) -> None:
     """Whatever lies in the queue, decoding it raises one error only."""
     with pytest.raises(InvalidMessage):
-        contracts.decode_header(garbage, b"")
+        page_header.decode(garbage, b"")
 
 
 class TestPublish:

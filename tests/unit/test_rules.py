@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.shared import contracts
+from services.shared import page_header
 from services.shared.contracts import Article, Extraction, RawPage, Rejection
 from worker import pipeline
 from worker.extract import extract
@@ -104,7 +104,7 @@ def test_a_refused_page_tells_what_was_missed(page: str, reason: str) -> None:
 def test_rules_travel_with_the_page() -> None:
     """What the crawler sends is what the worker applies."""
     page = RawPage(body=b"x", origin="test", rules=RULES)
-    assert contracts.decode_header(contracts.encode_header(page), b"x") == page
+    assert page_header.decode(page_header.encode(page), b"x") == page
 
 
 def test_what_was_missed_reaches_the_store() -> None:
