@@ -3,9 +3,11 @@
 import hashlib
 from datetime import UTC, datetime
 
+from services import health
 from services.shared import arabic, compression, search_words
 from services.shared.contracts import Article, Extraction, RawPage, Result
 from services.storage.rows import Processed
+from services.storage.status import Status
 from worker.fingerprint import fingerprint
 
 
@@ -45,3 +47,8 @@ def stored(url: str, text: str, *, hour: int = 1, **fields: object) -> Processed
     """A page fetched at an hour from an address, read as an article with this text."""
     raw = page(text + str(hour), requested_url=url, fetched_at=at(hour))
     return processed(raw, article(url, text, **fields))
+
+
+def problems_of(store: Status) -> list[str]:
+    """What is wrong with the store, in words."""
+    return list(health.problems(store, None, None, late_s=0, now=datetime.now(UTC)))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.cli import brake
+from services.health import brake_words
 from services.queue.reconcile import Reconciler
 from services.shared.contracts import Article, RawPage, Rejection
 from services.shared.settings import Settings
@@ -79,7 +79,7 @@ def test_a_broken_extractor_stops_the_workers(
         assert braked.reason == (
             "20 of the last 20 pages became dead letters: 20 x error: RuntimeError: no lexicon"
         )
-        assert "rasid replay --dead-letters --yes" in brake.told(braked)
+        assert "rasid replay --dead-letters --yes" in brake_words(braked)
         # Pages that are tried fail, and are not poured into dead letters.
         time.sleep(0.35)
         work(edges, chunks=3)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from services.cli.status import _store_problems
 from services.shared.contracts import Rejection
 from services.storage import Connection, connect, results, status
-from tests.factories import article, page, processed
+from tests.factories import article, page, problems_of, processed
 
 
 def save(connection: Connection, *missed: tuple[str, ...] | None, source: str = "outlet") -> None:
@@ -46,7 +45,7 @@ def test_refused_pages_count(database_url: str) -> None:
     raw = [page(str(number), source="outlet") for number in range(3)]
     with connect(database_url) as connection:
         results.save(connection, [processed(one, refused) for one in raw], 1)
-        (problem,) = _store_problems(status.read(connection))
+        (problem,) = problems_of(status.read(connection))
 
     assert problem.startswith("outlet: its rule for body selected nothing on 3 of the newest 3")
 

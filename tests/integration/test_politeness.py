@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 
 from crawler.robots import GIVEN_UP_S, KEPT_S
-from services.cli.status import _store_problems
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links, status
+from tests.factories import problems_of
 from tests.integration.crawls import crawl_once, crawling, exit_code_after
 from tests.site import documents, server, trouble
 
@@ -141,8 +141,8 @@ def test_nothing_is_asked_until_robots_answer(settings: Settings) -> None:
 
         age_robots(settings, 2)
         with connect(settings.database_url or "") as connection:
-            problems = _store_problems(status.read(connection))
-        assert any(f"nothing is asked of {site.url}" in problem for problem in problems)
+            told = problems_of(status.read(connection))
+        assert any(f"nothing is asked of {site.url}" in problem for problem in told)
 
         site.answers["/robots.txt"] = answer
         crawl_once(settings, [paper(site)])

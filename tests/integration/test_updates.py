@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from services.cli.status import _store_problems
 from services.cli.trace import _print_trace
 from services.demo import site as demo_site
 from services.demo.site import Site
@@ -21,6 +20,7 @@ from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, links, results, status, trace
 from tests import factories
+from tests.factories import problems_of
 from tests.integration.crawls import crawl_once, crawling, demo_source, exit_code_after, source
 from tests.site import documents, server, trouble
 
@@ -354,6 +354,6 @@ def test_a_feed_that_fell_silent_is_told(settings: Settings) -> None:
         execute(settings, b"update rasid.feeds set item_times = " + hourly)
         crawl_once(settings, [paper])
         with connect(settings.database_url or "") as connection:
-            (problem,) = _store_problems(status.read(connection))
+            (problem,) = problems_of(status.read(connection))
 
     assert problem.startswith(f"feed {site.url}/rss has had nothing new since")
