@@ -9,7 +9,8 @@ the lane and the ids go on, in an envelope made here: nothing else that was writ
 import base64
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import redis
@@ -53,6 +54,29 @@ log = get_logger()
 
 class OurChannel(Channel):
     """The transport's, to which anything but messages of ours is as if nothing had come."""
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Say that a message is done with, if the connection it came by is still there."""
+        with self._while_connected():
+            super().basic_ack(delivery_tag, multiple=multiple)  # type: ignore[no-untyped-call]
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Give a message back, if the connection it came by is still there."""
+        with self._while_connected():
+            super().basic_reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _while_connected(self) -> Iterator[None]:
+        """Let pass what the transport raises when it was closed halfway: it ends the worker else.
+
+        The message is then given again, and done already.
+        """
+        try:
+            yield
+        except AttributeError:
+            if self.connection is not None and self.connection.client is not None:
+                raise
+            log.warning("a message could not be answered: its connection is gone")
 
     def _get_client(self) -> type[redis.Redis]:
         return _Client

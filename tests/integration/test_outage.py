@@ -114,7 +114,7 @@ def _running(command: str, env: dict[str, str], log: Path) -> Iterator[None]:
         )
         try:
             yield
-            assert process.poll() is None, log.read_text("utf-8")[-3000:]
+            assert process.poll() is None, log.read_text("utf-8")[-20_000:]
         finally:
             process.kill()
             process.wait()

@@ -1,17 +1,21 @@
 """What the queue promises: a published page is never lost, whatever Celery forgets."""
 
 import itertools
+import logging
 import socket
 import time
+from typing import Any
 
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu.connection import Connection
 
 from services.queue import ATTEMPTS, Queue
 from services.queue.bodies import Taken, Unreadable, ticket
 from services.queue.broker import CELERY_QUEUES, celery_url, redis_url
+from services.queue.messages import OurChannel
 from services.queue.reconcile import Reconciler
 from services.shared import page_header
 from services.shared.contracts import RawPage
@@ -307,3 +311,22 @@ class TestFullness:
 def test_addresses(address: str, for_redis: str, for_celery: str) -> None:
     """One address serves both clients, sockets included."""
     assert (redis_url(address), celery_url(address)) == (for_redis, for_celery)
+
+
+@pytest.mark.parametrize("answer", ["ack_log_error", "reject_log_error"])
+def test_answer_after_the_connection(settings: Settings, answer: str) -> None:
+    """A task that ends when its connection was closed halfway ends no worker."""
+    Queue(settings).publish(pages(1), "live")
+    connection: Any = Connection(celery_url(settings.redis_url or ""))  # type: ignore[no-untyped-call]
+    connection.transport.Channel = OurChannel
+    errors = connection.connection_errors
+    message = connection.channel().basic_get(CELERY_QUEUES["live"])
+    # What is left where a server goes away while its connection is being closed.
+    message.channel._disconnect_pools()
+    connection.transport.client = None
+
+    getattr(message, answer)(logging.getLogger(), errors)
+
+    message.channel.qos._on_collect.cancel()  # else it would try again when the tests end
+    with broker(settings) as client:
+        assert client.hlen("unacked") == 1
