@@ -27,17 +27,19 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Nothing has failed yet."""
         self._backoff = Backoff(*RECONNECT_S)
-        self._connected_at: float | None = None
+        self._tried_at: float | None = None
         super().__init__(*args, **kwargs)
 
     def connect(self) -> Connection:
         """Return a connection to the broker, however long that takes."""
-        if self._connected_at is not None:
-            if time.monotonic() - self._connected_at >= STEADY_S:
+        if self._tried_at is not None:
+            if time.monotonic() - self._tried_at >= STEADY_S:
                 self._backoff.reset()
             self._pause(self._backoff.next())
-        connection: Connection = super().connect()
-        self._connected_at = time.monotonic()
+        try:
+            connection: Connection = super().connect()
+        finally:
+            self._tried_at = time.monotonic()
         return connection
 
     def ensure_connected(self, conn: Connection) -> Connection:

@@ -31,7 +31,8 @@ AT_ONCE = 15
 def test_nobody_storms_a_server(settings: Settings, empty_redis: Stack, tmp_path: Path) -> None:
     """All servers away, then a broker that lets in and refuses: none is tried once a second.
 
-    Not by any process, but for the moment in which all is lost. Back again, all go on.
+    Not by any process, but for the moment in which all is lost, nor by one that was never
+    connected. Back again, all go on.
     """
     queue = Queue(settings)
     address = urlsplit(settings.database_url or "")
@@ -51,7 +52,8 @@ def test_nobody_storms_a_server(settings: Settings, empty_redis: Stack, tmp_path
 
     with ExitStack() as stack:
         stack.callback(proxy.close)
-        for name, command in PROGRAMS.items():
+
+        def begin(name: str) -> None:
             at = {store: f"127.0.0.1:{ports[f'{name}.{store}']}" for store in STORES}
             env = {
                 "DATABASE_URL": f"postgresql://{address.username}@{at['postgres']}{address.path}"
@@ -59,12 +61,16 @@ def test_nobody_storms_a_server(settings: Settings, empty_redis: Stack, tmp_path
                 "REDIS_URL": f"redis://{at['broker']}/0",
                 "REDIS_BODIES_URL": f"redis://{at['bodies']}/0",
             }
-            stack.enter_context(_running(command, env, tmp_path / f"{name}.log"))
+            stack.enter_context(_running(PROGRAMS[name], env, tmp_path / f"{name}.log"))
+
+        begin("worker-0")
+        begin("reconciler")
         _publish(queue, 60)
         _wait(queue)
 
         before, began = tried(), time.monotonic()
         proxy.say(mode="refuse", reset=True)
+        begin("worker-1")
         _publish(queue, 20)
         time.sleep(8)
         away, seconds = tried(), time.monotonic() - began
