@@ -55,6 +55,11 @@ log = get_logger()
 class OurChannel(Channel):
     """The transport's, to which anything but messages of ours is as if nothing had come."""
 
+    def close(self) -> None:
+        """Give back what was not done yet, if the connection is still there."""
+        with self._while_connected():
+            super().close()  # type: ignore[no-untyped-call]
+
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Say that a message is done with, if the connection it came by is still there."""
         with self._while_connected():
@@ -67,16 +72,17 @@ class OurChannel(Channel):
 
     @contextmanager
     def _while_connected(self) -> Iterator[None]:
-        """Let pass what the transport raises when it was closed halfway: it ends the worker else.
+        """Let pass what the transport raises where it was closed halfway: it ends the worker else.
 
-        The message is then given again, and done already.
+        Closing ends halfway where a server goes away meanwhile, and is tried twice then. Messages
+        that were not answered are given again; who gets them finds them done, or does them.
         """
         try:
             yield
         except AttributeError:
             if self.connection is not None and self.connection.client is not None:
                 raise
-            log.warning("a message could not be answered: its connection is gone")
+            log.warning("messages could not be answered: their connection is gone")
 
     def _get_client(self) -> type[redis.Redis]:
         return _Client

@@ -313,9 +313,9 @@ def test_addresses(address: str, for_redis: str, for_celery: str) -> None:
     assert (redis_url(address), celery_url(address)) == (for_redis, for_celery)
 
 
-@pytest.mark.parametrize("answer", ["ack_log_error", "reject_log_error"])
+@pytest.mark.parametrize("answer", ["ack_log_error", "reject_log_error", "close"])
 def test_answer_after_the_connection(settings: Settings, answer: str) -> None:
-    """A task that ends when its connection was closed halfway ends no worker."""
+    """A task that ends when its connection was closed halfway ends no worker, nor does closing."""
     Queue(settings).publish(pages(1), "live")
     connection: Any = Connection(celery_url(settings.redis_url or ""))  # type: ignore[no-untyped-call]
     connection.transport.Channel = OurChannel
@@ -325,7 +325,10 @@ def test_answer_after_the_connection(settings: Settings, answer: str) -> None:
     message.channel._disconnect_pools()
     connection.transport.client = None
 
-    getattr(message, answer)(logging.getLogger(), errors)
+    if answer == "close":
+        message.channel.close()
+    else:
+        getattr(message, answer)(logging.getLogger(), errors)
 
     message.channel.qos._on_collect.cancel()  # else it would try again when the tests end
     with broker(settings) as client:
