@@ -7,6 +7,7 @@ compared, and all of it may be repeated: killed halfway, an article still waits 
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from services.shared.contracts import Candidate, Overlap
 from services.storage import Connection, stories
@@ -24,7 +25,7 @@ class Documents:
 
     def __init__(self, words_kept: int = WORDS_KEPT) -> None:
         """Keep so many words of text at most."""
-        self._kept: OrderedDict[int, tuple[int, Document]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[bytes, Document]] = OrderedDict()
         self._words_kept = words_kept
         self.words = 0
 
@@ -40,17 +41,17 @@ class Documents:
         found = {}
         for text in stories.texts(connection, known):
             if text.text is None:
-                document = kept[text.article_id][1]
+                document = replace(kept[text.article_id][1], outlets=text.outlets)
             else:
                 document = prepare(words_of(text.text), text.outlets)
-            self._keep(text.article_id, text.version, document)
+            self._keep(text.article_id, text.text_sha256, document)
             found[text.article_id] = document
         return found
 
-    def _keep(self, article_id: int, version: int, document: Document) -> None:
+    def _keep(self, article_id: int, text_sha256: bytes, document: Document) -> None:
         if article_id in self._kept:
             self.words -= len(self._kept.pop(article_id)[1].words)
-        self._kept[article_id] = version, document
+        self._kept[article_id] = text_sha256, document
         self.words += len(document.words)
         while self.words > self._words_kept and self._kept:
             self.words -= len(self._kept.popitem(last=False)[1][1].words)

@@ -29,10 +29,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """An article's text to compare with; None where the version known already is the newest."""
+    """An article's text to compare with; None where it is the one that is known already."""
 
     article_id: int
-    version: int
+    text_sha256: bytes
     text: str | None
     #: Source and site, where there are such.
     outlets: frozenset[str]
@@ -116,23 +116,23 @@ def candidates(
     return found
 
 
-def texts(connection: Connection, known: Mapping[int, int | None]) -> list[Text]:
-    """Return the texts of articles, given the version that is known of each, or None.
+def texts(connection: Connection, known: Mapping[int, bytes | None]) -> list[Text]:
+    """Return the texts of articles, given the hash of the text that is known of each, or None.
 
     Raises:
         TransientError: Postgres is away.
     """
-    values = {"ids": list(known), "versions": list(known.values())}
+    values = {"ids": list(known), "hashes": list(known.values())}
     with transient_errors():
         rows = connection.execute(SQL.texts, values).fetchall()
     return [
         Text(
             article_id=article_id,  # type: ignore[arg-type]
-            version=version,  # type: ignore[arg-type]
+            text_sha256=text_sha256,  # type: ignore[arg-type]
             text=text,  # type: ignore[arg-type]
             outlets=frozenset(filter(None, (source, _site(str(url))))),  # type: ignore[arg-type]
         )
-        for article_id, version, source, url, text in rows
+        for article_id, text_sha256, source, url, text in rows
     ]
 
 

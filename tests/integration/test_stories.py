@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.shared import arabic
@@ -422,6 +423,22 @@ def at_once(database_url: str, work: Callable[[Connection, int, int, Documents],
 
 
 class TestUpkeep:
+    def test_restored_from_a_backup(self, connection: Connection) -> None:
+        """A text is compared as it is stored, also where another was of that version before."""
+        documents = Documents()
+        tell(connection, copied("a.example", story(1)))
+        worker_stories.link(
+            connection, documents, save(connection, copied("b.example", story(1) + " وكالات"))
+        )
+        found = documents.get(connection, [1, 2])
+        connection.execute(
+            b"update rasid.articles set text = %s, text_sha256 = %s where id = 1", (story(2), b"2")
+        )
+        again = documents.get(connection, [1, 2])
+
+        assert again[2].words is found[2].words
+        assert not np.array_equal(again[1].words, found[1].words)
+
     def test_partitions_ahead_and_behind(self, connection: Connection) -> None:
         """Months are made before they begin, early rows move in, and old months go."""
         tell(connection, copied("a.example", story(1)))

@@ -120,11 +120,11 @@ where member.signature_version = %(signature_version)s
 order by candidate.probe_id, member.article_id;
 
 -- name: texts
--- The text comes only where it is not the version that is known already.
+-- The text comes only where it is not the one that is known already.
 select
-    article.id, article.version, article.source, article.url,
-    case when article.version is distinct from known.version then article.text end
-from unnest(%(ids)s::bigint[], %(versions)s::integer[]) as known (id, version)
+    article.id, article.text_sha256, article.source, article.url,
+    case when article.text_sha256 is distinct from known.text_sha256 then article.text end
+from unnest(%(ids)s::bigint[], %(hashes)s::bytea[]) as known (id, text_sha256)
 join rasid.articles as article using (id);
 
 -- name: add_overlap
