@@ -63,11 +63,9 @@ def link(connection: Connection, documents: Documents, article_ids: Sequence[int
     Raises:
         TransientError: Postgres is away; what is missing is done when this is called again.
     """
-    waiting = stories.waiting(connection, article_ids) if article_ids else []
+    waiting, candidates = _found(connection, article_ids)
     if not waiting:
         return
-    ids = [article.article_id for article in waiting]
-    candidates = stories.candidates(connection, ids, SIGNATURE_VERSION)
     verdicts = _verdicts(connection, documents, waiting, candidates)
     links: list[Link] = []
     alone: list[Waiting] = []
@@ -80,6 +78,31 @@ def link(connection: Connection, documents: Documents, article_ids: Sequence[int
         else:
             alone.append(article)
     stories.link(connection, links, overlaps, alone)
+
+
+def _found(
+    connection: Connection, article_ids: Sequence[int]
+) -> tuple[list[Waiting], dict[int, list[Candidate]]]:
+    """Return those of the articles that need to be looked up, and candidates for each.
+
+    And those among the candidates that have a new text: they may be about to leave their stories,
+    and would leave behind who joined them there before.
+    """
+    asked, candidates = set(article_ids), dict[int, list[Candidate]]()
+    while True:
+        waiting = stories.waiting(connection, sorted(asked)) if asked else []
+        if waiting:
+            ids = [article.article_id for article in waiting]
+            candidates = stories.candidates(connection, ids, SIGNATURE_VERSION)
+        changed = {
+            article_id
+            for found in candidates.values()
+            for candidate in found
+            for article_id in candidate.changed_ids
+        }
+        if changed <= asked:
+            return waiting, candidates
+        asked |= changed
 
 
 def _verdicts(
@@ -133,14 +156,18 @@ def _verdict(
 def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -> Link | None:
     """Return what is to be written of an article; None if it is alone, and known to be."""
     changed = article.looked_version is not None and article.looked_version != article.version
-    companions = {c.article_id for c in candidates if c.story_id == article.story_id}
+    # As the candidates were found: its story may have been joined with another since it was asked.
+    own = {c.story_id for c in candidates if c.certain}
+    companions = {c.article_id for c in candidates if c.story_id in own}
     leave = changed and bool(companions) and companions.isdisjoint(verdict.matches)
     if article.alone and not verdict.matches:
         return None
+    versions = {c.longest_id: c.longest_version for c in candidates}
+    versions |= {c.article_id: c.version for c in candidates}
     return Link(
         article_id=article.article_id,
         version=article.version,
-        matches=verdict.matches,
+        matches={match: versions[match] for match in verdict.matches},
         leave=leave,
     )
 

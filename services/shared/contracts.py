@@ -280,6 +280,11 @@ class Candidate:
     longest_tokens_count: int
     #: In the story of the other already: to be compared however little is shared.
     certain: bool
+    #: The versions of both, whose texts are compared.
+    version: int
+    longest_version: int
+    #: Which of both have a new text, and so may be about to leave the story.
+    changed_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

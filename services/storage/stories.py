@@ -22,7 +22,6 @@ class Waiting:
     version: int
     looked_version: int | None
     sketch: bytes
-    story_id: int
     #: A story of its own, rightly described: nothing to write if nobody shares its text.
     alone: bool
 
@@ -40,11 +39,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """An article in one version, and the articles that are in its story."""
+    """An article in one version, and the articles that are in its story: id to version."""
 
     article_id: int
     version: int
-    matches: tuple[int, ...]
+    matches: Mapping[int, int]
     #: It has a new text that nobody in its story shares.
     leave: bool = False
 
@@ -145,7 +144,7 @@ def link(
     """Join stories, keep the overlaps, and note that all of these have been looked up.
 
     Repeatable; the events of the change feed are written where a story changes. Articles that were
-    purged meanwhile are passed over.
+    purged meanwhile, or have another text than was compared, are passed over.
 
     Raises:
         TransientError: Postgres is away, or ended this writer.
@@ -159,14 +158,36 @@ def link(
                 if pairs:
                     cursor.executemany(SQL.add_overlap, [pairs[key] for key in sorted(pairs)])
                 if links:
-                    rows = [{**asdict(found), "matches": list(found.matches)} for found in links]
-                    cursor.executemany(SQL.link, rows)
+                    _join(connection, links)
         if alone:
             marks = {
                 "ids": [found.article_id for found in alone],
                 "versions": [found.version for found in alone],
             }
             connection.execute(SQL.mark, marks)
+
+
+def _join(tx: Connection, links: Sequence[Link]) -> None:
+    ids = {article_id for found in links for article_id in (found.article_id, *found.matches)}
+    tx.execute(SQL.lock)
+    tx.execute(SQL.hold, {"ids": sorted(ids)})
+    if leaving := [found for found in links if found.leave]:
+        values = {
+            "ids": [found.article_id for found in leaving],
+            "versions": [found.version for found in leaving],
+        }
+        tx.execute(SQL.leave, values)
+    rows = [
+        {
+            "article_id": found.article_id,
+            "version": found.version,
+            "matches": list(found.matches),
+            "versions": list(found.matches.values()),
+        }
+        for found in links
+    ]
+    with tx.cursor() as cursor:
+        cursor.executemany(SQL.link, rows)
 
 
 def listing(

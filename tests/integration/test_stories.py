@@ -4,7 +4,7 @@ import itertools
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from services.storage import Connection, connect, results, stories
 from services.storage.rows import Processed
 from tests.factories import article, at, page, processed
 from worker import stories as worker_stories
+from worker.deduplicate import Document
 from worker.fingerprint import SIGNATURE_VERSION
 from worker.stories import Documents
 
@@ -318,6 +319,134 @@ class TestChanges:
         ) == [(2,)]
 
 
+class Meanwhile(Documents):
+    """Texts of which one thing happens elsewhere as soon as some have been read for comparing."""
+
+    def __init__(self, step: Callable[[], object]) -> None:
+        super().__init__()
+        self._steps = [step]
+
+    def get(self, connection: Connection, article_ids: Iterable[int]) -> dict[int, Document]:
+        """Return the documents as they were before that."""
+        found = super().get(connection, article_ids)
+        while self._steps:
+            self._steps.pop()()
+        return found
+
+
+class TestTextsThatChange:
+    """Whoever is in one story by the texts of today, whatever was compared when they changed."""
+
+    @pytest.fixture
+    def other(self, database_url: str) -> Iterator[Connection]:
+        """Another worker's connection."""
+        with connect(database_url) as opened:
+            yield opened
+
+    def test_corrected_while_compared(self, connection: Connection, other: Connection) -> None:
+        """A copy does not join an article that has quite another text by the time it is linked."""
+        tell(connection, copied("a.example", story(1)))
+        ids = save(connection, copied("b.example", story(1) + " وكالات"))
+        corrected = copied("a.example", story(2), hour=2)
+
+        worker_stories.link(connection, Meanwhile(lambda: tell(other, corrected)), ids)
+
+        assert members(connection) == {"a.example": {"a.example"}, "b.example": {"b.example"}}
+
+    def test_corrected_a_little_while_compared(
+        self, connection: Connection, other: Connection
+    ) -> None:
+        """If its new text is alike as well, the two are one story none the less."""
+        tell(connection, copied("a.example", story(1)))
+        ids = save(connection, copied("b.example", story(1) + " وكالات"))
+        corrected = copied("a.example", story(1) + " رويترز", hour=2)
+
+        worker_stories.link(connection, Meanwhile(lambda: tell(other, corrected)), ids)
+
+        assert [len(hosts) for hosts in members(connection).values()] == [2]
+
+    def test_story_joined_while_looked_up(
+        self, connection: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An article leaves its story also where that is joined with another just then."""
+        (low,) = tell(connection, copied("low.example", story(3)))
+        tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))
+        save(connection, copied("low.example", story(1) + " رويترز", hour=2))
+        ids = save(connection, copied("b.example", story(2), hour=2))
+        real = stories.waiting
+
+        def waiting(own: Connection, article_ids: Sequence[int]) -> list[stories.Waiting]:
+            found = real(own, article_ids)
+            monkeypatch.setattr(stories, "waiting", real)
+            worker_stories.link(other, Documents(), [low])
+            return found
+
+        monkeypatch.setattr(stories, "waiting", waiting)
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example", "low.example"],
+            ["b.example"],
+        ]
+
+    @pytest.mark.parametrize("tail", ["", " وكالات"])
+    def test_two_change_together(self, connection: Connection, tail: str) -> None:
+        """Two that tell the same from now on leave both their stories, and nobody comes along."""
+        tell(connection, copied("a.example", story(1)), copied("a1.example", story(1) + " قنا"))
+        tell(connection, copied("b.example", story(2)), copied("b1.example", story(2) + " قنا"))
+        tell(
+            connection,
+            copied("a.example", story(3), hour=2),
+            copied("b.example", story(3) + tail, hour=2),
+        )
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example", "b.example"],
+            ["a1.example"],
+            ["b1.example"],
+        ]
+
+    def test_joined_before_it_has_left(self, connection: Connection) -> None:
+        """Who joins an article with a new text does not come into the story this is to leave."""
+        tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))
+        ids = save(connection, copied("b.example", story(2), hour=2))
+        tell(connection, copied("c.example", story(2) + " رويترز"))
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example"],
+            ["b.example", "c.example"],
+        ]
+
+    def test_looked_up_by_two(self, connection: Connection, other: Connection) -> None:
+        """An article that two look up leaves its story once, not the one that it has come into."""
+        tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))
+        ids = save(connection, copied("b.example", story(2), hour=2))
+
+        def elsewhere() -> None:
+            worker_stories.link(other, Documents(), ids)
+            tell(other, copied("c.example", story(2) + " رويترز"))
+
+        worker_stories.link(connection, Meanwhile(elsewhere), ids)
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example"],
+            ["b.example", "c.example"],
+        ]
+
+    def test_new_fingerprint_before_it_has_left(self, connection: Connection) -> None:
+        """An article that is to leave its story does so also where its fingerprint is made anew."""
+        tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))
+        ids = save(connection, copied("b.example", story(2), hour=2))
+        connection.execute(
+            b"update rasid.story_articles set signature_version = 0 where version > 1"
+        )
+        worker_stories.refresh(connection, Documents())
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(len, members(connection).values())) == [1, 1]
+
+
 class TestAccidents:
     def test_killed_between_save_and_link(self, connection: Connection) -> None:
         """A page that was stored and not looked up is looked up when it comes again."""
@@ -340,7 +469,7 @@ class TestAccidents:
         tell(connection, *chunk)
         found = stories.waiting(connection, ids)
         links = [
-            stories.Link(article_id=i, version=1, matches=(min(ids),) if n % 2 == 0 else ())
+            stories.Link(article_id=i, version=1, matches={min(ids): 1} if n % 2 == 0 else {})
             for n, i in enumerate(sorted(ids))
         ]
 
@@ -355,7 +484,7 @@ class TestAccidents:
         (first,) = tell(connection, copied("a.example", story(1)))
         (second,) = save(connection, copied("b.example", story(1) + " وكالات"))
         save(connection, copied("b.example", story(2), hour=2))
-        late = stories.Link(article_id=second, version=1, matches=(first,))
+        late = stories.Link(article_id=second, version=1, matches={first: 1})
         stories.link(connection, [late], [], [])
 
         assert len(rows(connection, "select from media.stories")) == 2
@@ -387,7 +516,7 @@ class TestAccidents:
             found = own.execute(
                 b"select id from media.articles where url = any(%s)", (neighbours,)
             ).fetchall()
-            matches = tuple(int(str(i)) for (i,) in found)
+            matches = {int(str(i)): 1 for (i,) in found}
             stories.link(own, [stories.Link(article_id=me, version=1, matches=matches)], [], [])
 
         at_once(database_url, work)

@@ -41,6 +41,8 @@ def member(article_id: int, story_id: int, sketch: bytes, **fields: object) -> C
         "longest_id": article_id,
         "longest_tokens_count": 100,
         "certain": False,
+        "version": 1,
+        "longest_version": 1,
         **fields,
     }
     return Candidate(article_id=article_id, story_id=story_id, sketch=sketch, **values)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ insert into rasid.bands (
 -- name: waiting
 -- Those of the articles that have not been looked up with the text they have now.
 select
-    member.article_id, member.version, member.looked_version, member.sketch, member.story_id,
+    member.article_id, member.version, member.looked_version, member.sketch,
     article.duplicate_of is null and story.longest_id = member.article_id
         and story.longest_tokens_count = member.tokens_count and story.articles_count = 1 as alone
 from rasid.story_articles as member
@@ -112,10 +112,15 @@ candidate as (
 )
 select
     candidate.probe_id, member.article_id, member.story_id, member.tokens_count, member.sketch,
-    story.longest_id, story.longest_tokens_count, candidate.certain
+    story.longest_id, story.longest_tokens_count, candidate.certain, member.version,
+    longest.version, case when story.articles_count > 1 then array_remove(array[
+        case when member.looked_version <> member.version then member.article_id end,
+        case when longest.looked_version <> longest.version then longest.article_id end
+    ], null) else '{}' end as changed_ids
 from candidate
 join rasid.story_articles as member using (article_id)
 join rasid.stories as story on story.id = member.story_id
+join rasid.story_articles as longest on longest.article_id = story.longest_id
 where member.signature_version = %(signature_version)s
 order by candidate.probe_id, member.article_id;
 
@@ -142,8 +147,51 @@ on conflict (article_id, other_article_id) do update set
 where (known.relation, known.containment, known.jaccard, known.coverage)
     is distinct from (excluded.relation, excluded.containment, excluded.jaccard, excluded.coverage);
 
+-- name: lock
+-- One at a time changes stories. What is read after it is read by statements of their own, which see
+-- what the last holder has committed.
+select pg_advisory_xact_lock(7216381540404);
+
+-- name: hold
+-- All members of the stories of these articles and of those they copy: nobody gives one a new text
+-- before the commit. In the order in which savers lock them, for all stories at once.
+select count(*) from (
+    select from rasid.story_articles
+    where story_id in (
+        select story_id from rasid.story_articles
+        where article_id = any(%(ids)s) or article_id in (
+            select duplicate_of from rasid.articles where id = any(%(ids)s)
+        )
+    )
+    order by article_id for no key update
+) as held;
+
+-- name: leave
+-- Articles whose new text nobody in their stories shares, each once, before any is joined with others:
+-- else it would take along who is in its story still. Who has a text first goes before its copies.
+select rasid.link_article(article_id, version, '{}', true)
+from (
+    select member.article_id, member.version
+    from unnest(%(ids)s::bigint[], %(versions)s::integer[]) as found (article_id, version)
+    join rasid.story_articles as member using (article_id, version)
+    join rasid.articles as article on article.id = member.article_id
+    where member.looked_version is distinct from member.version
+    order by article.duplicate_of is not null, member.article_id
+    offset 0
+) as leaving;
+
 -- name: link
-select rasid.link_article(%(article_id)s, %(version)s, %(matches)s, %(leave)s);
+-- Only with those that still have the text that was compared: who has another since then finds this
+-- article when it is looked up with that.
+select rasid.link_article(
+    %(article_id)s, %(version)s,
+    array(
+        select article_id
+        from unnest(%(matches)s::bigint[], %(versions)s::integer[]) as compared (article_id, version)
+        join rasid.story_articles using (article_id, version)
+    ),
+    false
+);
 
 -- name: mark
 -- Looked up, and nobody shares its text. The rows are locked in the order all others lock them in.
@@ -169,10 +217,10 @@ limit %(limit)s;
 select count(*) from rasid.story_articles where signature_version <> %(signature_version)s;
 
 -- name: refresh
--- Looked up again, as if it had never been.
+-- Looked up again, as if it had never been; but for one with a new text, which may have to leave.
 update rasid.story_articles set
     signature_version = %(signature_version)s, tokens_count = %(tokens_count)s,
-    sketch = %(sketch)s, looked_version = null
+    sketch = %(sketch)s, looked_version = nullif(looked_version, version)
 where article_id = %(id)s and version = %(version)s;
 
 -- name: listing
