@@ -83,8 +83,10 @@ class _Impatient(psycopg.Connection[tuple[object, ...]]):
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for an answer, but no longer than the patience lasts."""
+        if timeout is not None:  # for what nobody has to answer: a notification
+            return super().wait(gen, interval, timeout)
         try:
-            return super().wait(gen, interval, self.patience_s if timeout is None else timeout)
+            return super().wait(gen, interval, self.patience_s)
         except pg._WaitTimeout:  # noqa: SLF001 - its only name
             # What has not answered has no known state.
             self.pgconn.finish()

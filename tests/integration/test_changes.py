@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from services.shared.contracts import CHANGE_KINDS, ChangeKind, Event
-from services.storage import Connection, changes, connect, results
+from services.storage import Connection, change_feed, changes, connect, results
 from services.storage.rows import Processed
 from tests.factories import stored
 
@@ -376,6 +376,17 @@ def _count_up(tx: Connection, article: int, *, before_s: float, after_s: float) 
 
 
 class TestCursors:
+    def test_nothing_to_be_woken_by(self, database_url: str, connection: Connection) -> None:
+        """A reader that waits while nothing happens goes on reading on the same connection."""
+        reader = change_feed.Reader(database_url)
+        try:
+            reader.wait(0.01)
+            add(connection, 1)
+            changes.publish(connection)
+            assert len(reader.read(0, 10)) == 1
+        finally:
+            reader.close()
+
     def test_refused(self, connection: Connection) -> None:
         """A cursor ahead of the feed, or older than what is kept, is an error of its own."""
         add(connection, *range(1, 11))
