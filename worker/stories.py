@@ -155,11 +155,14 @@ def _verdict(
 
 def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -> Link | None:
     """Return what is to be written of an article; None if it is alone, and known to be."""
-    changed = article.looked_version is not None and article.looked_version != article.version
+    # Others may have joined it with its first text before it was looked up at all.
+    changed = abs(article.looked_version or 1) != article.version
     # As the candidates were found: its story may have been joined with another since it was asked.
     own = {c.story_id for c in candidates if c.certain}
     companions = {c.article_id for c in candidates if c.story_id in own}
-    leave = changed and bool(companions) and companions.isdisjoint(verdict.matches)
+    # Those that have a new text as well may be about to leave, too, and are no reason to stay.
+    settled = companions.difference(*(c.changed_ids for c in candidates))
+    leave = changed and bool(companions) and settled.isdisjoint(verdict.matches)
     if article.alone and not verdict.matches:
         return None
     versions = {c.longest_id: c.longest_version for c in candidates}

@@ -406,6 +406,31 @@ class TestTextsThatChange:
             ["b1.example"],
         ]
 
+    def test_two_of_one_story_change_together(self, connection: Connection) -> None:
+        """Two of one story that tell the same of another from now on do not keep each other."""
+        for number in range(2):
+            tell(connection, copied(f"{number}.example", story(number)))
+        for host in "a.example", "b.example":
+            tell(connection, copied(host, story(0) + f" {host}"))
+        tell(
+            connection,
+            *(copied(host, story(1) + f" {host}", hour=2) for host in ("a.example", "b.example")),
+        )
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["0.example"],
+            ["1.example", "a.example", "b.example"],
+        ]
+
+    def test_changed_before_it_was_looked_up(self, connection: Connection) -> None:
+        """Nor does an article stay with who joined it by its first text before it was looked up."""
+        ids = save(connection, copied("a.example", story(1)))
+        tell(connection, copied("b.example", story(1) + " وكالات"))
+        save(connection, copied("a.example", story(2), hour=2))
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(len, members(connection).values())) == [1, 1]
+
     def test_joined_before_it_has_left(self, connection: Connection) -> None:
         """Who joins an article with a new text does not come into the story this is to leave."""
         tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))

@@ -114,14 +114,16 @@ select
     candidate.probe_id, member.article_id, member.story_id, member.tokens_count, member.sketch,
     story.longest_id, story.longest_tokens_count, candidate.certain, member.version,
     longest.version, case when story.articles_count > 1 then array_remove(array[
-        case when member.looked_version <> member.version then member.article_id end,
-        case when longest.looked_version <> longest.version then longest.article_id end
+        case when coalesce(abs(member.looked_version), 1) <> member.version
+            then member.article_id end,
+        case when coalesce(abs(longest.looked_version), 1) <> longest.version
+            then longest.article_id end
     ], null) else '{}' end as changed_ids
 from candidate
 join rasid.story_articles as member using (article_id)
 join rasid.stories as story on story.id = member.story_id
 join rasid.story_articles as longest on longest.article_id = story.longest_id
-where member.signature_version = %(signature_version)s
+where member.signature_version = %(signature_version)s or candidate.certain
 order by candidate.probe_id, member.article_id;
 
 -- name: texts
@@ -148,9 +150,9 @@ where (known.relation, known.containment, known.jaccard, known.coverage)
     is distinct from (excluded.relation, excluded.containment, excluded.jaccard, excluded.coverage);
 
 -- name: lock
--- One at a time changes stories. What is read after it is read by statements of their own, which see
--- what the last holder has committed.
-select pg_advisory_xact_lock(7216381540404);
+-- For its lock: one at a time changes stories. What is read after it is read by statements of their
+-- own, which see what the last holder has committed.
+select rasid.represent_stories('{}');
 
 -- name: hold
 -- All members of the stories of these articles and of those they copy: nobody gives one a new text
@@ -217,10 +219,10 @@ limit %(limit)s;
 select count(*) from rasid.story_articles where signature_version <> %(signature_version)s;
 
 -- name: refresh
--- Looked up again, as if it had never been; but for one with a new text, which may have to leave.
+-- Looked up again: a version with a minus is one whose fingerprint was another then.
 update rasid.story_articles set
     signature_version = %(signature_version)s, tokens_count = %(tokens_count)s,
-    sketch = %(sketch)s, looked_version = nullif(looked_version, version)
+    sketch = %(sketch)s, looked_version = -abs(looked_version)
 where article_id = %(id)s and version = %(version)s;
 
 -- name: listing
