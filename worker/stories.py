@@ -85,8 +85,8 @@ def _found(
 ) -> tuple[list[Waiting], dict[int, list[Candidate]]]:
     """Return those of the articles that need to be looked up, and candidates for each.
 
-    And those among the candidates that have a new text: they may be about to leave their stories,
-    and would leave behind who joined them there before.
+    And those whom they may join that have a new text: they may be about to leave their stories, and
+    would leave behind who joined them there before.
     """
     asked, candidates = set(article_ids), dict[int, list[Candidate]]()
     while True:
@@ -100,6 +100,7 @@ def _found(
             for candidate in found
             for article_id in candidate.changed_ids
         }
+        changed |= {a.changed_owner_id for a in waiting if a.changed_owner_id is not None}
         if changed <= asked:
             return waiting, candidates
         asked |= changed

@@ -24,6 +24,8 @@ class Waiting:
     sketch: bytes
     #: A story of its own, rightly described: nothing to write if nobody shares its text.
     alone: bool
+    #: Who had its very text first, if that one has it anew and so may be about to leave its story.
+    changed_owner_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -443,6 +443,38 @@ class TestTextsThatChange:
             ["b.example", "c.example"],
         ]
 
+    @pytest.mark.parametrize("first", ["b.example", "c.example"])
+    def test_exact_copy_before_it_has_left(self, connection: Connection, first: str) -> None:
+        """Nor does an exact copy that is too short to be compared, whoever had the text first."""
+        tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))
+        changed, short = copied("b.example", story(2, 5), hour=2), copied("c.example", story(2, 5))
+        if first == "b.example":
+            ids = save(connection, changed)
+            tell(connection, short)
+        else:
+            (again,) = save(connection, short)
+            ids = save(connection, changed)
+            worker_stories.link(connection, Documents(), [again])
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example"],
+            ["b.example", "c.example"],
+        ]
+
+    def test_exact_copies_of_one_that_changes(self, connection: Connection) -> None:
+        """Exact copies stay together also where the first of them changes before one is linked."""
+        tell(connection, copied("a.example", story(1, 5)))
+        ids = save(connection, copied("b.example", story(1, 5)))
+        tell(connection, copied("c.example", story(1, 5)))
+        tell(connection, copied("a.example", story(2), hour=2))
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example"],
+            ["b.example", "c.example"],
+        ]
+
     def test_looked_up_by_two(self, connection: Connection, other: Connection) -> None:
         """An article that two look up leaves its story once, not the one that it has come into."""
         tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))

@@ -54,9 +54,13 @@ insert into rasid.bands (
 select
     member.article_id, member.version, member.looked_version, member.sketch,
     article.duplicate_of is null and story.longest_id = member.article_id
-        and story.longest_tokens_count = member.tokens_count and story.articles_count = 1 as alone
+        and story.longest_tokens_count = member.tokens_count and story.articles_count = 1
+        and not exists (select from rasid.articles where duplicate_of = article.id) as alone,
+    owner.article_id as changed_owner_id
 from rasid.story_articles as member
 join rasid.articles as article on article.id = member.article_id
+left join rasid.story_articles as owner on owner.article_id = article.duplicate_of
+    and coalesce(abs(owner.looked_version), 1) <> owner.version
 left join rasid.stories as story on story.id = member.story_id
 where member.article_id = any(%(ids)s)
     and member.looked_version is distinct from member.version;
@@ -155,14 +159,16 @@ where (known.relation, known.containment, known.jaccard, known.coverage)
 select rasid.represent_stories('{}');
 
 -- name: hold
--- All members of the stories of these articles and of those they copy: nobody gives one a new text
--- before the commit. In the order in which savers lock them, for all stories at once.
+-- All members of the stories of these articles, of those they copy and of their copies: nobody gives
+-- one a new text before the commit. In the order in which savers lock them, for all stories at once.
 select count(*) from (
     select from rasid.story_articles
     where story_id in (
         select story_id from rasid.story_articles
         where article_id = any(%(ids)s) or article_id in (
             select duplicate_of from rasid.articles where id = any(%(ids)s)
+            union all
+            select id from rasid.articles where duplicate_of = any(%(ids)s)
         )
     )
     order by article_id for no key update
@@ -184,13 +190,19 @@ from (
 
 -- name: link
 -- Only with those that still have the text that was compared: who has another since then finds this
--- article when it is looked up with that.
+-- article when it is looked up with that. And with its exact copies, which may have been linked with
+-- one that had the text before it; but for those that are yet to leave another story.
 select rasid.link_article(
     %(article_id)s, %(version)s,
     array(
         select article_id
         from unnest(%(matches)s::bigint[], %(versions)s::integer[]) as compared (article_id, version)
         join rasid.story_articles using (article_id, version)
+        union all
+        select copy.article_id from rasid.articles
+        join rasid.story_articles as copy on copy.article_id = id
+        where duplicate_of = %(article_id)s
+            and coalesce(abs(copy.looked_version), 1) = copy.version
     ),
     false
 );
