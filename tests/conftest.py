@@ -1,6 +1,7 @@
 """Real servers for the tests: one Postgres and two Redis a run, an empty database for each test."""
 
 import itertools
+import os
 import signal
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
@@ -18,8 +20,17 @@ from tests.roles import let_in
 
 TEMPLATE = "rasid_template"
 
-# How long an example takes says how busy the machine is.
-hypothesis_settings.register_profile("rasid", deadline=None)
+# The same examples each time, so that what fails here fails everywhere; others where they are
+# asked for. How long it takes to make one or to try it says how busy the machine is.
+hypothesis_settings.register_profile(
+    "rasid",
+    deadline=None,
+    database=None,
+    derandomize="RASID_FUZZ_EXAMPLES" not in os.environ,
+    max_examples=int(os.environ.get("RASID_FUZZ_EXAMPLES", "100")),
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 hypothesis_settings.load_profile("rasid")
 
 

@@ -23,8 +23,9 @@ from services.shared.sources import Source
 from services.storage import migrate as migrations
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Many tests wait for a server or a process; those of one file share what they need.
-ALL_TESTS = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+#: Many tests wait for a server or a process; those of one file share what they need. Each worker
+#: has servers of its own, and a container may have few of the processors that it sees.
+ALL_TESTS = ["-n", str(min(os.cpu_count() or 1, 7) + 1), "--dist", "loadfile"]
 
 
 @app.command()

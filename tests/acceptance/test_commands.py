@@ -12,6 +12,7 @@ import pytest
 from services.cli.session import environment
 from tests.acceptance.conftest import Product
 from tests.factories import page
+from tests.patience import PATIENCE_S
 from tests.roles import as_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,6 @@ def rasid(
         env={**keep, "PYTHONPATH": str(ROOT), **env},
         input=stdin,
         capture_output=True,
-        timeout=120,
         check=False,
     )
 
@@ -46,7 +46,6 @@ def lines(output: bytes) -> list[dict[str, object]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-@pytest.mark.timeout(200)
 def test_seeds_through_the_whole_pipeline(product: Product) -> None:
     """Import, worker and store give each seed's title, language and date, and invent none."""
     env = environment(product.settings)
@@ -106,7 +105,6 @@ def test_seeds_through_the_whole_pipeline(product: Product) -> None:
     assert (status.returncode, lines(status.stdout)[0]["well"]) == (0, True)
 
 
-@pytest.mark.timeout(120)
 def test_dead_letters(product: Product) -> None:
     """A dead letter is listed, shown with its body, and replayed; the replay makes an article."""
     env = environment(product.settings)
@@ -114,7 +112,7 @@ def test_dead_letters(product: Product) -> None:
     product.spawn("worker", str(worker))
     bad = page(f"<h1>RAISE</h1><article>{SENTENCES}", requested_url="https://example.org/1")
     product.publish([bad])
-    product.wait_until_done(60)
+    product.wait_until_done()
 
     (letter,) = lines(rasid("dead-letters", "list", "--json", env=env).stdout)
     assert (letter["page_id"], letter["reason"]) == (bad.id, "error")
@@ -127,7 +125,7 @@ def test_dead_letters(product: Product) -> None:
     assert b"1 of 1" in rasid("dead-letters", "replay", "--reason", "error", env=env).stdout
     unknown = rasid("dead-letters", "replay", "0" * 32, env=env)
     assert (unknown.returncode, b"no dead letter 000" in unknown.stderr) == (1, True)
-    product.wait_until_done(60)
+    product.wait_until_done()
 
     assert rasid("dead-letters", "list", "--json", env=env).stdout == b""
     assert product.outcomes() == {bad.id: ("created", "")}
@@ -221,10 +219,9 @@ def test_reader_that_goes_away(read: int) -> None:
             process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
-@pytest.mark.timeout(120)
 def test_pages_an_earlier_command_left(tmp_path: Path) -> None:
     """What is on the queue of the embedded servers is worked off by the next import, at once."""
     env = {"RASID_STATE": str(tmp_path / "state")}
@@ -236,7 +233,6 @@ def test_pages_an_earlier_command_left(tmp_path: Path) -> None:
     assert len(lines(rasid("articles", "--json", env=env).stdout)) == 1
 
 
-@pytest.mark.timeout(120)
 def test_odd_names(tmp_path: Path) -> None:
     """Names of files are shown and traced as they are, whatever they are, in a bare locale."""
     env = {"RASID_STATE": str(tmp_path / "حالة 1"), "LC_ALL": "C"}

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_S, until
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,9 +40,9 @@ def of_state(state: Path) -> Iterator[psutil.Process]:
             yield process
 
 
-def gone(state: Path, seconds: float = 30) -> list[list[str]]:
-    """The processes still there after so many seconds; empty as soon as there are none."""
-    end = time.monotonic() + seconds
+def gone(state: Path) -> list[list[str]]:
+    """The processes that do not end; empty as soon as there are none."""
+    end = time.monotonic() + PATIENCE_S
     while left := list(of_state(state)):
         if time.monotonic() > end:
             return [process.cmdline() for process in left]
@@ -48,14 +50,13 @@ def gone(state: Path, seconds: float = 30) -> list[list[str]]:
     return []
 
 
-@pytest.mark.timeout(280)
 def test_twice(tmp_path: Path) -> None:
     """The first run stores all and says why the rest is not there; the second changes nothing."""
     state = tmp_path / "state"
     outputs = []
     for _ in range(2):
         process = demo(state)
-        output, errors = process.communicate(timeout=130)
+        output, errors = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, errors
         assert gone(state) == []
         outputs.append(output.split("\nTime\n")[0])
@@ -74,17 +75,14 @@ def test_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.timeout(120)
 def test_killed_in_the_middle(tmp_path: Path, number: int) -> None:
     """Whoever ends the demo, by Ctrl-C or kill -9, everything that it started ends with it."""
     state = tmp_path / "state"
     process = demo(state)
-    end = time.monotonic() + 60
-    while not (state / "log" / "crawl.log").exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    until((state / "log" / "crawl.log").exists)
     time.sleep(1)
 
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
     assert gone(state) == []

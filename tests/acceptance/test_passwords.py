@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from services.local import Stack
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES, REDIS = "s3cret-of-Postgres", "s3cret@of:Redis/&"
@@ -64,7 +65,6 @@ def refusing(empty_redis: Stack) -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(200)
 def test_no_password_is_said(refusing: dict[str, str], tmp_path: Path) -> None:
     """Servers away, refusing, or no addresses at all: no output and no title holds a password."""
     file = tmp_path / "database_url"
@@ -73,14 +73,14 @@ def test_no_password_is_said(refusing: dict[str, str], tmp_path: Path) -> None:
     ending = [started(command, by_file) for command in COMMANDS]
     ending += [started("status", env) for env in (NONE, refusing)]
     ending += [started("articles", env) for env in (NONE, refusing)]
-    said = [process.communicate(timeout=100)[0] for process in ending]
+    said = [process.communicate(timeout=PATIENCE_S)[0] for process in ending]
     assert all(process.returncode for process in ending), said
     logs = [tmp_path / command.split()[0] for command in PROCESSES]
     running = []
     for command, log in zip(PROCESSES, logs, strict=True):
         with log.open("wb") as output:
             running.append(started(command, AWAY, output))
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE_S
     # An import waits in silence.
     while not all(log.stat().st_size for log in logs[:3]) and time.monotonic() < end:
         time.sleep(0.2)

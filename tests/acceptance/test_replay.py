@@ -6,22 +6,20 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from services.cli.session import environment
 from tests.acceptance.conftest import HERE, ROOT, Product
 from tests.acceptance.test_faults import kill_worker, news
+from tests.patience import PATIENCE_S
 
 PAGES = 150
 COMMAND = ("replay", "--extractor", "1", "--yes", "--processes", "2", "--json")
 
 
-@pytest.mark.timeout(240)
 def test_killed_and_run_again(product: Product) -> None:
     """The command, a worker and one of its processes killed with -9: each text changes once."""
     product.spawn("worker", "-m", "services.cli", "worker")
     product.publish([news(n) for n in range(PAGES) if n % 10 != 3 and n % 25])
-    product.wait_until_done(100)
+    product.wait_until_done()
     articles = len(product.count("select id from media.articles"))
     harbours = len(product.count("select id from media.articles where text like '%harbour%'"))
     product.stack.stop_process("worker")
@@ -36,7 +34,7 @@ def test_killed_and_run_again(product: Product) -> None:
             kill_worker(product, child=kill_child)
         command.kill()
         command.communicate()
-    told, _ = begin(product).communicate(timeout=120)
+    told, _ = begin(product).communicate(timeout=PATIENCE_S)
 
     summary = json.loads(told)
     assert (summary["replay"], summary["of_pages"], summary["left"]) == (1, articles, 0)
@@ -61,7 +59,7 @@ def begin(product: Product) -> "subprocess.Popen[str]":
 
 def wait_for(product: Product, done: float) -> None:
     """Return when so many pages have been read again."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     query = "select page_id from rasid.replay_pages where done_at is not null"
     while len(product.count(query)) < done:
         assert time.monotonic() < end, "nothing is read again"

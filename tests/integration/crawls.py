@@ -19,12 +19,13 @@ from crawler.summary import Summary
 from services.demo.site import Site
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Rules, Source
+from tests.patience import PATIENCE_S
 from tests.roles import as_role
 
 # Each crawl is forked off a server that has imported what it needs: an import costs a second.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["crawler.run", "crawler.spiders.source"])
-END_S = 60
+END_S = PATIENCE_S
 T = TypeVar("T")
 
 
@@ -123,7 +124,7 @@ def crawling(
 
 
 def exit_code_after(process: BaseProcess, number: signal.Signals) -> int | None:
-    """Send a signal and return the exit code, or None if the process goes on for a minute."""
+    """Send a signal and return the exit code, or None if the process goes on."""
     assert process.pid
     os.kill(process.pid, number)
     process.join(END_S)

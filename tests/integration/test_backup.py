@@ -38,7 +38,7 @@ from tests.released import make
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ImportKey("pages.warc.gz", 1000, 5)
 FEED = "position, kind, article_id, version"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def block(name: str) -> str:

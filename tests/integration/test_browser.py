@@ -267,7 +267,6 @@ def rasid(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
         capture_output=True,
         text=True,
-        timeout=100,
         check=False,
     )
 

@@ -2,7 +2,7 @@ import gzip
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from services.shared.settings import Settings
 from services.shared.sources import Feed, Source
 from services.storage import connect, hosts, jobs, links, sources
 from tests.integration.crawls import END_S, done, running, source
+from tests.patience import until
 from tests.site import server, trouble
 from tests.site.server import Site
 
@@ -111,13 +112,6 @@ def on_queue(settings: Settings, lane: Lane) -> list[str]:
     return sorted("/" + (page.requested_url or "").split("/", 3)[3] for page in pages)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "this does not come to hold"
-        time.sleep(0.02)
-
-
 def test_a_backfill_fetches_the_days_wanted(settings: Settings) -> None:
     """What sitemaps named by robots.txt list of these days, or undated, goes to the bulk lane."""
     with archive() as site:
@@ -172,7 +166,7 @@ def test_a_killed_backfill_goes_on(settings: Settings) -> None:
             "input_": f"{demo.name} {False}",
         }
         with running(bulk.backfill, settings, demo, **call) as (process, _):
-            wait_until(lambda: sum(path.startswith("/2024/") for path in site.asked) > 15)
+            until(lambda: sum(path.startswith("/2024/") for path in site.asked) > 15)
             assert process.pid
             os.kill(process.pid, signal.SIGKILL)
             process.join(END_S)
@@ -261,7 +255,7 @@ def test_a_list_goes_on_where_it_was(settings: Settings, tmp_path: Path) -> None
         file.write_text("# mine\n\n" + "\n".join(bad.url + path for path in paths) + "\nno\n")
         demo = outlet(bad, delay_s=0.02)
         with running(bulk.fetch, settings, [demo], file) as (process, _):
-            wait_until(lambda: len(bad.asked) > 30)
+            until(lambda: len(bad.asked) > 30)
             assert process.pid
             os.kill(process.pid, signal.SIGKILL)
             process.join(END_S)

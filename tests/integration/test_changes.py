@@ -14,6 +14,7 @@ from services.shared.contracts import CHANGE_KINDS, ChangeKind, Event
 from services.storage import Connection, change_feed, changes, connect, results
 from services.storage.rows import Processed
 from tests.factories import stored
+from tests.patience import until
 
 VERSION = 1
 
@@ -135,6 +136,8 @@ class TestPublishing:
 
         The one who waits publishes what all of them have committed.
         """
+        # How long somebody waits is not what is asked here, and a busy machine takes its time.
+        connection.execute(b"alter function rasid.publish_changes set lock_timeout = 0")
         add(connection, 1)
         done: list[int] = []
 
@@ -148,9 +151,7 @@ class TestPublishing:
                 add(connection, 2)
                 waiter = threading.Thread(target=publish)
                 waiter.start()
-                end = time.monotonic() + 1.5  # it gives up after two seconds
-                while not _waiting(connection):
-                    assert time.monotonic() < end
+                until(lambda: _waiting(connection))
                 add(connection, 3)
                 assert changes.publish(connection) == 0
             waiter.join()
@@ -333,7 +334,6 @@ class Crowd:
                     seen += batch
 
 
-@pytest.mark.timeout(120)
 def test_writers_and_readers_at_once(database_url: str) -> None:
     """32 writers that delay, roll back, or hold on; readers that are killed: all once, in order.
 

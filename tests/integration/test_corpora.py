@@ -15,7 +15,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.filterwarnings("ignore")  # what the libraries say of strange pages is not the subject
 def test_no_article_is_refused_as_a_list_or_for_a_paywall() -> None:
     """Of hundreds of real articles, not one is called a list, a gallery, a video or a teaser."""

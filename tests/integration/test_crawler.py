@@ -1,6 +1,5 @@
 import signal
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -29,12 +28,14 @@ from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, hosts, links, sources
 from tests.integration.crawls import (
+    END_S,
     crawl_once,
     crawling,
     demo_source,
     exit_code_after,
     source,
 )
+from tests.patience import until
 from tests.site import documents, server, trouble
 
 #: What the demo site has for the crawler to find: pages, one that is gone, one forbidden.
@@ -82,18 +83,6 @@ def states(settings: Settings) -> dict[tuple[str, str | None], int]:
     """Return how many links ended how."""
     with connect(settings.database_url or "") as tx:
         return links.counts(tx, ["demo"])
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Return once the condition holds.
-
-    Raises:
-        AssertionError: it does not in this time.
-    """
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "this does not come to hold"
-        time.sleep(0.02)
 
 
 def test_every_page_is_published_once(settings: Settings) -> None:
@@ -163,7 +152,7 @@ def test_nothing_is_lost_by_a_kill(settings: Settings) -> None:
     with demo_site.serve() as site:
         demo = demo_source(site, delay_s=0.1)
         with crawling(settings, [demo]) as (process, _):
-            wait_until(lambda: len(site.requests) > 8)
+            until(lambda: len(site.requests) > 8)
             assert exit_code_after(process, signal.SIGKILL) == -signal.SIGKILL
         assert ("fetching", None) in states(settings)
         crawl_once(settings, [demo])
@@ -180,7 +169,7 @@ def test_a_stop_gives_back_what_was_not_asked(settings: Settings) -> None:
     with demo_site.serve() as site:
         demo = demo_source(site, delay_s=0.1)
         with crawling(settings, [demo], once=False) as (process, _):
-            wait_until(lambda: len(site.requests) > 8)
+            until(lambda: len(site.requests) > 8)
             assert exit_code_after(process, signal.SIGTERM) == 0
         ended = {state for state, _ in states(settings)}
         assert "fetching" not in ended
@@ -199,8 +188,8 @@ def test_two_crawlers_share_the_work(settings: Settings) -> None:
     with demo_site.serve() as site:
         demo = demo_source(site, delay_s=0.1)
         with crawling(settings, [demo]) as (_, one), crawling(settings, [demo]) as (_, two):
-            assert one.poll(60)
-            assert two.poll(60)
+            assert one.poll(END_S)
+            assert two.poll(END_S)
 
     assert all(site.count(path) == 1 for path in PAGES)
     assert published_paths(settings) == sorted(PAGES)
@@ -280,7 +269,7 @@ def test_a_full_queue_holds_the_crawl_back(settings: Settings) -> None:
         feed = Feed(url=f"{bad.url}/sitemap.xml", kind="sitemap")
         seen: set[str] = set()
         with crawling(settings, [source(bad.url, feed, delay_s=0.1)]) as (process, results):
-            wait_until(lambda: queue.fullness().full)
+            until(lambda: queue.fullness().full)
             time.sleep(2.5)  # the watch looks once a second
             asked = len(bad.asked)
             time.sleep(1.5)
@@ -305,7 +294,7 @@ def test_the_store_and_the_queue_may_go_away(settings: Settings, stack: Stack) -
     ):
         name = (settings.database_url or "").split("/")[-1].split("?")[0]
         with crawling(settings, [demo_source(site, delay_s=0.15)]) as (_, results):
-            wait_until(lambda: len(site.requests) > 4)
+            until(lambda: len(site.requests) > 4)
             limit = str(bodies.config_get("maxmemory")["maxmemory"])
             bodies.config_set("maxmemory", 1000)
             try:
@@ -317,7 +306,7 @@ def test_the_store_and_the_queue_may_go_away(settings: Settings, stack: Stack) -
                     time.sleep(0.1)
             finally:
                 bodies.config_set("maxmemory", limit)
-            assert results.poll(60)
+            assert results.poll(END_S)
             ended = results.recv()
             assert isinstance(ended, Summary), ended
 

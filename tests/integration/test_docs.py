@@ -128,7 +128,6 @@ def test_examples_run(filled: str, tmp_path: Path, language: str, program: str) 
         },
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
 

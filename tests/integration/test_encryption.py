@@ -9,7 +9,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from services.shared.settings import Settings
 from services.storage import connect
 from tests.factories import page
 from tests.messages import ODD, foreign, message
+from tests.patience import until
 from tests.proxy import Authority, before
 from tests.roles import as_role
 
@@ -171,10 +171,12 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
         # The hint is lost: the reconciler sends it again.
         with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as broker:
             broker.ltrim(CELERY_QUEUES["bulk"], 1, 0)
-        end = time.monotonic() + 60
-        while producer.depth().total or anybody.exists(FORGOTTEN) or producer.messages():
-            assert time.monotonic() < end, log.read_text("utf-8")[-3000:]
-            time.sleep(0.1)
+        until(
+            lambda: (
+                not (producer.depth().total or anybody.exists(FORGOTTEN) or producer.messages())
+            ),
+            lambda: log.read_text("utf-8")[-3000:],
+        )
     with connect(str(over_tls("dashboard").database_url)) as connection:
         rows = connection.execute(b"select count(*) from rasid.raw_pages").fetchone()
     said = log.read_text("utf-8")

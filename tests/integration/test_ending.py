@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from services.shared.settings import Settings
+from tests.patience import PATIENCE_S
 from worker.guards import STALLED_EXIT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,6 @@ app.main(settings.load())
     ("where", "code"),
     [("python", STALLED_EXIT), ("c", 1), ("nowhere", 1), ("loop", STALLED_EXIT)],
 )
-@pytest.mark.timeout(120)
 def test_a_worker_that_hangs_in_its_shutdown_ends(
     settings: Settings, where: str, code: int
 ) -> None:
@@ -95,7 +95,7 @@ def test_a_worker_that_hangs_in_its_shutdown_ends(
         children = [int(pid) for pid in worker.stdout.readline().split()]
 
         assert len(children) == 2
-        assert worker.wait(60) == code
+        assert worker.wait(PATIENCE_S) == code
         for pid in children:
             _wait_until_gone(pid)
         told = worker.communicate()[1]
@@ -109,6 +109,6 @@ def _wait_until_gone(pid: int) -> None:
     try:
         process = psutil.Process(pid)
         if process.status() != psutil.STATUS_ZOMBIE:
-            process.wait(30)
+            process.wait(PATIENCE_S)
     except psutil.NoSuchProcess:
         return

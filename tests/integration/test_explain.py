@@ -34,7 +34,6 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **env},
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
         check=False,
     )
 

@@ -291,7 +291,7 @@ def test_killed_and_resumed(
 
     def start(where: str, *arguments: str) -> int:
         command = [*program, str(tmp_path / where / name), *arguments]
-        return subprocess.run(command, check=False, cwd=ROOT, timeout=60).returncode
+        return subprocess.run(command, check=False, cwd=ROOT).returncode
 
     assert start("whole", "1000000") == 0
     for until in ("500", "1500", "2000", "2500"):
@@ -414,7 +414,6 @@ def test_a_full_disk(connection: Connection, database_url: str, tmp_path: Path, 
             env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url},
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
 
@@ -442,7 +441,6 @@ def test_output_that_is_cut_off(
                 [sys.executable, "-P", "-m", "services.cli", "export", "-"],
                 env={**env, "DATABASE_URL": database_url},
                 stdout=file,
-                timeout=60,
                 check=False,
                 preexec_fn=lambda: resource.setrlimit(
                     resource.RLIMIT_FSIZE, (most_bytes, most_bytes)

@@ -302,7 +302,9 @@ def test_killed_and_run_again(tmp_path: Path, settings: Settings, kind: str) -> 
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     queue = Queue(settings)
     for goal in (1, 700, 1400):
-        with subprocess.Popen(command, env=environment) as process:
+        # Whoever is to kill it may come late: it must not have ended by then.
+        room = {"RASID_QUEUE_MAX_PAGES": str(goal + 800)}
+        with subprocess.Popen(command, env=environment | room) as process:
             while queue.depth().total < goal and process.poll() is None:
                 time.sleep(0.02)
             process.send_signal(signal.SIGKILL)

@@ -30,9 +30,10 @@ from services.storage import (
     results,
 )
 from tests.factories import page, processed
+from tests.patience import PATIENCE_S
 
 DAY = date(2026, 3, 4)
-TODAY = datetime.now(UTC).date()
+AFTER = date(2026, 3, 5)
 #: What a process does to files, as Python tells it before it is done.
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.move"}
 
@@ -86,7 +87,6 @@ def killed(settings: Settings, url: str, folder: Path, steps: int) -> None:
     forget(settings, url, folder / "work")
 
 
-@pytest.mark.timeout(120)
 def test_killed_anywhere(connection: Connection, settings: Settings, tmp_path: Path) -> None:
     """No record of another page is lost, none of the purged one is kept, nothing lies about."""
     fetched: dict[str, object] = {"status": 200, "fetched_at": datetime(2026, 3, 4, tzinfo=UTC)}
@@ -105,7 +105,7 @@ def test_killed_anywhere(connection: Connection, settings: Settings, tmp_path: P
     partitions.roll(connection, "captures")
     files, work = tmp_path / "files", tmp_path / "work"
     list(
-        run.run(connection, Order(address=str(files), before=TODAY, work=work), lambda _done: None)
+        run.run(connection, Order(address=str(files), before=AFTER, work=work), lambda _done: None)
     )
 
     context = multiprocessing.get_context("fork")
@@ -114,7 +114,7 @@ def test_killed_anywhere(connection: Connection, settings: Settings, tmp_path: P
         url = str(gone[number].requested_url)
         child = context.Process(target=killed, args=(settings, url, tmp_path, 3 * number + 1))
         child.start()
-        child.join(30)
+        child.join(PATIENCE_S)
         assert child.exitcode in (0, -signal.SIGKILL)
         while connection.execute(HELD).fetchone() == (True,):  # its server process ends
             time.sleep(0.01)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-import pytest
 
 from services.queue import Queue
 from services.shared.contracts import RawPage
@@ -80,7 +79,6 @@ def disturbed(settings: Settings, pages: Sequence[RawPage], chance: random.Rando
     return kills
 
 
-@pytest.mark.timeout(240)
 def test_workers_killed_anywhere(settings: Settings, empty_database_url: str) -> None:
     """Stories, labels, quotations, watch matches and the change feed are those of a calm day."""
     settings = settings.model_copy(update={"max_attempts": 1000})

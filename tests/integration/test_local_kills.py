@@ -20,7 +20,7 @@ from services.local import attach, start
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("guarded_program.py")
-GONE_WITHIN = 20.0
+GONE_WITHIN = 100.0
 
 
 class Run:
@@ -187,7 +187,7 @@ def test_ctrl_c_twice(run: Callable[..., Run], tmp_path: Path) -> None:
     assert one.left()
     one.press_ctrl_c()
 
-    assert one.await_end() < 10  # the worker was promised 60
+    assert one.await_end() < 50  # the worker was promised 60
     assert not Path(one.sockets).exists()
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from services.storage import (
 )
 from services.storage.quotations import Found
 from tests.factories import stored
+from tests.patience import until
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 BY_KEY = b"select id from rasid.articles order by normalized_url_sha256"
@@ -51,11 +51,7 @@ def articles_by_key(connection: Connection) -> list[int]:
 
 def wait_until_blocked(connection: Connection) -> None:
     """Return when some session of the database waits for a lock."""
-    for _ in range(500):
-        if connection.execute(BLOCKED).fetchone() != (0,):
-            return
-        time.sleep(0.02)
-    raise AssertionError("nobody waits")
+    until(lambda: connection.execute(BLOCKED).fetchone() != (0,), "nobody waits")
 
 
 def is_locked(connection: Connection, article: int) -> bool:
@@ -170,19 +166,27 @@ def test_partitions_wait_for_nobody_long(connection: Connection, database_url: s
         with open_connection(database_url) as dump, connect(database_url) as roller:
             with dump.transaction():
                 dump.execute(b"select from rasid.bands, rasid.passages, rasid.captures limit 1")
-                thread = threading.Thread(target=_ignoring, args=[table, roller])
+                given_up = threading.Event()
+                thread = threading.Thread(target=_rolling, args=[table, roller, given_up])
                 thread.start()
-                wait_until_blocked(connection)
-                connection.execute(b"set lock_timeout = '3s'")
-                connection.execute(b"insert into rasid.bands (article_id) values (1)")
-                connection.execute(b"insert into rasid.passages (hash, article_id) values (1, 1)")
-                connection.execute(
-                    b"insert into rasid.captures (sha256, body)"
-                    b" values (uuid_send(gen_random_uuid()), '')"
-                )
+                try:
+                    wait_until_blocked(connection)
+                    _store(connection)
+                finally:
+                    given_up.set()
             thread.join()
 
 
-def _ignoring(table: str, connection: Connection) -> None:
-    with suppress(TransientError):
-        partitions.roll(connection, table)
+def _store(connection: Connection) -> None:
+    connection.execute(b"insert into rasid.bands (article_id) values (1)")
+    connection.execute(b"insert into rasid.passages (hash, article_id) values (1, 1)")
+    connection.execute(
+        b"insert into rasid.captures (sha256, body) values (uuid_send(gen_random_uuid()), '')"
+    )
+
+
+def _rolling(table: str, connection: Connection, given_up: threading.Event) -> None:
+    """Try again and again: each time is over soon, perhaps before anybody has seen it."""
+    while not given_up.is_set():
+        with suppress(TransientError):
+            partitions.roll(connection, table)

@@ -195,7 +195,6 @@ def test_page_whose_body_was_lost(connection: Connection, settings: Settings) ->
     assert dead_letters.listing(connection) == []
 
 
-@pytest.mark.timeout(60)
 def test_table_that_somebody_locks(connection: Connection, settings: Settings) -> None:
     """The wait for a lock ends before the task does, so that no page is blamed for it."""
     Queue(settings).publish([news(1)], "live")

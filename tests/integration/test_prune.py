@@ -29,6 +29,7 @@ from services.storage import (
 )
 from services.storage.prune import KINDS, Due, Kind
 from tests.factories import article, at, page, processed, stored
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.now(UTC)
@@ -194,14 +195,16 @@ def test_a_body_that_comes_again_is_kept_again(connection: Connection) -> None:
     age(connection)
     again = stored("https://a.example/1", "one")
     assert again.capture_sha256 == item.capture_sha256
+    days = {datetime.now(UTC).date()}
     results.save(connection, [again], 1)
+    days.add(datetime.now(UTC).date())
 
     assert run(connection, "captures") == 1
     found = raw_pages.newest(connection, ["https://a.example/1"], None)
     assert found
     assert found.body == item.page.body
-    today = [datetime.now(UTC).date()]
-    assert all_of(connection, b"select captured_on from rasid.raw_pages") == today
+    (captured_on,) = all_of(connection, b"select captured_on from rasid.raw_pages")
+    assert captured_on in days
 
 
 def test_other_bytes_under_a_page_s_id(connection: Connection) -> None:
@@ -230,7 +233,7 @@ def test_a_writer_keeps_its_capture(connection: Connection, database_url: str) -
             dropping = pool.submit(run, connection, "captures")
             with pytest.raises(TimeoutError):
                 dropping.result(timeout=0.8)
-        assert dropping.result(timeout=20) == 1
+        assert dropping.result(PATIENCE_S) == 1
     assert all_of(connection, sha256s) == [item.capture_sha256]
 
     # Who drops it first: the writer waits, and stores it anew.
@@ -241,7 +244,7 @@ def test_a_writer_keeps_its_capture(connection: Connection, database_url: str) -
             saving = pool.submit(results.save, writer, [stored("https://b.example/1", "one")], 1)
             with pytest.raises(TimeoutError):
                 saving.result(timeout=0.3)
-        saving.result(timeout=20)
+        saving.result(PATIENCE_S)
     assert all_of(connection, sha256s) == [item.capture_sha256]
 
 
@@ -310,7 +313,6 @@ def rasid(database_url: str, *arguments: str, **settings: str) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url, **settings},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     return done.stdout + done.stderr

@@ -13,6 +13,7 @@ from services.shared.contracts import RawPage
 from services.shared.settings import Settings
 from services.storage import Connection, changes, connect, purges
 from tests.factories import page
+from tests.patience import PATIENCE_S
 from worker import pipeline
 
 SAID = " ".join(f"said{n}" for n in range(40))
@@ -115,7 +116,6 @@ def left(connection: Connection, url: str, article_id: int | None) -> list[str]:
     return found + [f"story {row}" for row in connection.execute(stories).fetchall()]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("linger_s", [0.0, 0.05], ids=["whole", "slow"])
 def test_between_any_two_words(
     connection: Connection, settings: Settings, database_url: str, linger_s: float
@@ -147,7 +147,7 @@ def test_between_any_two_words(
                 counted = disturbed(worker, at, act)
                 decisions = pipeline.process([p.id for p in pages], "live", queue, worker, settings)
                 words = counted()
-            purged_id = done[0].result(timeout=20)
+            purged_id = done[0].result(PATIENCE_S)
             purged_ids.append(purged_id)
 
             assert left(connection, url, purged_id) == [], f"word {at} of {words}"

@@ -4,6 +4,7 @@ import itertools
 import logging
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -157,10 +158,8 @@ def test_frozen_redis_is_away(settings: Settings) -> None:
 
 def test_no_answer_is_taken_for_another(settings: Settings) -> None:
     """A connection on which an answer was left, whatever broke off, is never used again."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     admin = bodies(settings)
-    admin.config_set("port", port)
+    port = _listening(admin)
     try:
         tcp = {"redis_bodies_url": f"redis://127.0.0.1:{port}/0"}
         queue = Queue(settings.model_copy(update=tcp))
@@ -175,6 +174,17 @@ def test_no_answer_is_taken_for_another(settings: Settings) -> None:
         assert isinstance(queue.take([raw.id])[raw.id], Taken)
     finally:
         admin.config_set("port", 0)
+
+
+def _listening(admin: redis.Redis) -> int:
+    """Have a server listen on a port, and return it."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        # Somebody else may have taken it in between.
+        with suppress(redis.ResponseError):
+            admin.config_set("port", port)
+            return port
 
 
 class TestReconcile:
@@ -219,9 +229,10 @@ class TestReconcile:
 
     def test_not_again_at_once(self, settings: Settings) -> None:
         """What was sent again has as long as before to be worked on."""
-        queue = Queue(settings.model_copy(update={"requeue_after_s": 0.5}))
+        queue = Queue(settings)
         queue.publish(pages(3), "live")
-        time.sleep(0.6)
+        long_ago = dict.fromkeys([raw.id for raw in pages(3)], time.time() - 86400)
+        bodies(settings).zadd("rasid:pending:live", long_ago)
 
         assert [Reconciler(queue).reconcile()["live"] for _ in range(2)] == [3, 0]
 

@@ -3,8 +3,8 @@
 import os
 import re
 import signal
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +15,7 @@ import pytest
 from services.local import Stack, start
 from services.storage import changes, connect, migrate, results
 from tests.factories import stored
+from tests.patience import until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "consumers.md"
 BLOCK = re.compile(r"^```sql (publisher|subscriber)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,15 +30,14 @@ def statements(side: str) -> list[list[str]]:
 
 
 def eventually(true: Callable[[], object]) -> None:
-    """Return once it holds; fail after half a minute."""
-    for _ in range(600):
-        try:
-            if true():
-                return
-        except psycopg.OperationalError:
-            pass  # restarting
-        time.sleep(0.05)
-    raise AssertionError("it never happened")
+    """Return once it holds, on a server that may be restarting."""
+
+    def holds() -> bool:
+        with suppress(psycopg.OperationalError):
+            return bool(true())
+        return False
+
+    until(holds, "it never happened")
 
 
 def ask(stack: Stack, query: str) -> list[tuple[Any, ...]]:

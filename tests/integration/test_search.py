@@ -24,7 +24,7 @@ from tests.conftest import admin, url_of
 from tests.factories import stored
 
 SHARED_CONNECTION = hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
 

@@ -34,7 +34,6 @@ def rasid(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(Path.cwd()), **environ},
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
 

@@ -15,6 +15,7 @@ from services.shared.contracts import RELATIONS, STORY_LABELS
 from services.storage import Connection, connect, results, stories
 from services.storage.rows import Processed
 from tests.factories import article, at, page, processed
+from tests.patience import PATIENCE_S
 from worker import stories as worker_stories
 from worker.deduplicate import Document
 from worker.fingerprint import SIGNATURE_VERSION
@@ -590,7 +591,7 @@ def at_once(database_url: str, work: Callable[[Connection, int, int, Documents],
             with connect(database_url) as own:
                 documents = Documents()
                 for number in range(count):
-                    barrier.wait(60)
+                    barrier.wait(PATIENCE_S)
                     work(own, number, writer, documents)
         except Exception as error:  # noqa: BLE001 - shown below
             errors.append(error)

@@ -1,7 +1,6 @@
 """Feeds are polled at their own pace, and young articles are fetched again."""
 
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from services.storage import connect, links, results, status, trace
 from tests import factories
 from tests.factories import problems_of
 from tests.integration.crawls import crawl_once, crawling, demo_source, exit_code_after, source
+from tests.patience import until
 from tests.site import documents, server, trouble
 
 PAGE = "/ar/2026/11/harbour-expansion"
@@ -274,10 +274,8 @@ def test_a_feed_that_overflows_has_its_sitemap_read(settings: Settings) -> None:
             b" case when kind = 'feed' then now() else now() + interval '1 day' end",
         )
         with crawling(settings, [paper], once=False) as (process, _):
-            end = time.monotonic() + 60
-            while not set(site.asked) >= {f"/item/{n}" for n in range(9)}:
-                assert time.monotonic() < end, "the sitemap is not read"
-                time.sleep(0.05)
+            listed = {f"/item/{n}" for n in range(9)}
+            until(lambda: listed <= set(site.asked), "the sitemap is not read")
             assert exit_code_after(process, signal.SIGTERM) == 0
         rows = execute(
             settings,

@@ -141,7 +141,8 @@ def test_removed(connection: Connection) -> None:
 
 
 @hypothesis_settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     text=st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join),

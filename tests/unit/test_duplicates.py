@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.shared import arabic
@@ -60,7 +60,6 @@ class TestFingerprint:
         assert hashlib.sha256(packed).hexdigest()[:16] == "b9c8970bd19a3a55"
 
     @given(st.lists(st.text(alphabet=st.characters(), max_size=5), max_size=80))
-    @settings(deadline=None)
     def test_any_words(self, tokens: list[str]) -> None:
         """Whatever the words are, there are all bands or none, each of 32 bits."""
         found = fingerprint(tokens)
@@ -89,7 +88,6 @@ class TestFingerprint:
 
 class TestCompare:
     @given(*[st.lists(st.sampled_from(["a", "b", "7", "8", "東"]), max_size=70)] * 2)
-    @settings(deadline=None)
     def test_any_two_texts(self, one: list[str], other: list[str]) -> None:
         """Any two texts can be compared, either way with the same outcome, within bounds."""
         there, back = compare(prepare(one), prepare(other)), compare(prepare(other), prepare(one))

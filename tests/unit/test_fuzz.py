@@ -39,7 +39,6 @@ def test_what_was_found_stays_mended() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
 

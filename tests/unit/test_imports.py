@@ -32,7 +32,6 @@ def test_every_module_can_be_the_first() -> None:
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=200,
         check=False,
     )
 

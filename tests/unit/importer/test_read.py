@@ -29,7 +29,7 @@ LIMIT = 64 * 1024
 Pack = Callable[[list[bytes]], bytes]
 #: The folder of a test is shared by the examples of hypothesis, each of which writes its file.
 shared_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
 
