@@ -24,7 +24,7 @@ def test_two_crawlers_and_a_kill(settings: Settings) -> None:
     settings = settings.model_copy(
         update={
             "public_addresses_only": False,
-            "crawl_lease_s": 5.0,
+            "crawl_lease_s": 10.0,
             # Or one crawler would take all.
             "crawl_hosts": HOSTS // 2,
             "queue_max_pages": 10 * HOSTS * ARTICLES,

@@ -26,6 +26,9 @@ from tests.roles import as_role
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["crawler.run", "crawler.spiders.source"])
 END_S = PATIENCE_S
+#: For those that are to be killed: they are soon forgotten. Whoever lives must be able to keep its
+#: leases on a machine that does much else, so nobody else's are so short.
+SHORT_LEASE = {"crawl_lease_s": 5.0}
 T = TypeVar("T")
 
 

@@ -36,7 +36,7 @@ needs_browser = pytest.mark.skipif(LACKING is not None, reason=f"no browser here
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """As everywhere, but loopback may be crawled, and a page has few seconds."""
-    return settings.model_copy(update={"public_addresses_only": False, "fetch_timeout_s": 8.0})
+    return settings.model_copy(update={"public_addresses_only": False, "fetch_timeout_s": 20.0})
 
 
 def page(script: str, more: str = "") -> tuple[int, dict[str, str], bytes]:
@@ -171,7 +171,7 @@ def test_a_script_reaches_public_addresses_only(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_page_has_limits(settings: Settings) -> None:
     """Scripts that make too much are refused; those that ask for ever are stopped."""
-    settings = settings.model_copy(update={"max_body_bytes": 1_000_000, "fetch_timeout_s": 4.0})
+    settings = settings.model_copy(update={"max_body_bytes": 1_000_000, "fetch_timeout_s": 10.0})
     with server.serve() as bad:
         bad.answers["/large"] = page("document.body.textContent = 'x'.repeat(1500000)")
         bad.answers["/busy"] = page("setInterval(() => fetch('/good'), 100)")
@@ -185,7 +185,7 @@ def test_a_page_has_limits(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_script_that_never_ends_holds_nobody_up(settings: Settings) -> None:
     """A page whose script runs for ever is a timeout, and the crawl ends."""
-    settings = settings.model_copy(update={"fetch_timeout_s": 3.0})
+    settings = settings.model_copy(update={"fetch_timeout_s": 10.0})
     with server.serve() as bad:
         bad.answers["/endless"] = page("while (true) {}")
         crawled(settings, bad, "/endless")

@@ -19,7 +19,7 @@ from services.shared.contracts import Lane
 from services.shared.settings import Settings
 from services.shared.sources import Feed, Source
 from services.storage import connect, hosts, jobs, links, sources
-from tests.integration.crawls import END_S, done, running, source
+from tests.integration.crawls import END_S, SHORT_LEASE, done, running, source
 from tests.patience import until
 from tests.site import server, trouble
 from tests.site.server import Site
@@ -30,8 +30,8 @@ UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """As everywhere, but loopback may be crawled, and a killed crawler is soon forgotten."""
-    return settings.model_copy(update={"public_addresses_only": False, "crawl_lease_s": 2.0})
+    """As everywhere, but loopback may be crawled."""
+    return settings.model_copy(update={"public_addresses_only": False})
 
 
 def entry(url: str, modified: str | None) -> str:
@@ -157,6 +157,7 @@ def test_a_backfill_asks_for_nothing_twice(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_killed_backfill_goes_on(settings: Settings) -> None:
     """After kill -9 the same command goes on; only what was in flight may be asked for twice."""
+    settings = settings.model_copy(update=SHORT_LEASE)
     count = 60
     with archive(count) as site:
         demo = outlet(site, delay_s=0.05)
@@ -247,6 +248,7 @@ def test_an_address_of_no_source_is_of_none(settings: Settings) -> None:
 @pytest.mark.slow
 def test_a_list_goes_on_where_it_was(settings: Settings, tmp_path: Path) -> None:
     """A long file killed halfway goes on; no line of it is lost, few are asked for twice."""
+    settings = settings.model_copy(update=SHORT_LEASE)
     with server.serve() as bad:
         paths = [f"/p/{n}" for n in range(1500)]
         for path in paths:
@@ -275,10 +277,10 @@ def test_a_host_is_asked_at_its_pace(settings: Settings) -> None:
     """A list of addresses is no excuse: the delay of a host holds, and its lease."""
     with troubled() as bad:
         demo = outlet(bad, Feed(url=f"{bad.url}/f"), delay_s=0.3)
+        began = time.monotonic()
         with connect(settings.database_url or "") as tx:
             sources.save(tx, [demo])
             hosts.visit(tx, "another", "127.0.0.1", lease_s=1.0)
-        began = time.monotonic()
         done(bulk.fetch, settings, [demo], [f"{bad.url}/good", f"{bad.url}/gone"])
 
     assert bad.closest() >= 0.25

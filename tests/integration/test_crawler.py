@@ -29,6 +29,7 @@ from services.shared.sources import Feed
 from services.storage import connect, hosts, links, sources
 from tests.integration.crawls import (
     END_S,
+    SHORT_LEASE,
     crawl_once,
     crawling,
     demo_source,
@@ -58,8 +59,8 @@ FORBIDDEN = "/private/draft"
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """As everywhere, but loopback may be crawled, and a killed crawler is soon forgotten."""
-    return settings.model_copy(update={"public_addresses_only": False, "crawl_lease_s": 2.0})
+    """As everywhere, but loopback may be crawled."""
+    return settings.model_copy(update={"public_addresses_only": False})
 
 
 def pending(settings: Settings) -> list[str]:
@@ -149,8 +150,9 @@ def test_the_delay_is_kept(settings: Settings) -> None:
 
 def test_nothing_is_lost_by_a_kill(settings: Settings) -> None:
     """Killed halfway, the crawl started again brings every link to its end."""
+    settings = settings.model_copy(update=SHORT_LEASE)
     with demo_site.serve() as site:
-        demo = demo_source(site, delay_s=0.1)
+        demo = demo_source(site, delay_s=0.4)
         with crawling(settings, [demo]) as (process, _):
             until(lambda: len(site.requests) > 8)
             assert exit_code_after(process, signal.SIGKILL) == -signal.SIGKILL
@@ -166,21 +168,20 @@ def test_nothing_is_lost_by_a_kill(settings: Settings) -> None:
 
 def test_a_stop_gives_back_what_was_not_asked(settings: Settings) -> None:
     """On SIGTERM what is under way is finished, the rest is due at once, for any crawler."""
+    # Whoever gave nothing back would be waited for.
+    settings = settings.model_copy(update={"crawl_lease_s": 2 * END_S})
     with demo_site.serve() as site:
-        demo = demo_source(site, delay_s=0.1)
+        demo = demo_source(site, delay_s=0.4)
         with crawling(settings, [demo], once=False) as (process, _):
             until(lambda: len(site.requests) > 8)
             assert exit_code_after(process, signal.SIGTERM) == 0
         ended = {state for state, _ in states(settings)}
         assert "fetching" not in ended
         assert "due" in ended
-        began = time.monotonic()
         crawl_once(settings, [demo])
-        first = site.requests[-1].at - began
 
     assert set(published_paths(settings)) == PAGES
     assert all(site.count(path) == 1 for path in PAGES)
-    assert first < 30
 
 
 def test_two_crawlers_share_the_work(settings: Settings) -> None:
@@ -210,7 +211,7 @@ def test_a_host_of_a_killed_crawler_is_waited_for(settings: Settings) -> None:
 
 def test_each_trouble_has_its_reason(settings: Settings) -> None:
     """Whatever a server does, its link ends in a state with a reason."""
-    limits = {"max_body_bytes": 2_000_000, "fetch_timeout_s": 5.0}
+    limits = {"max_body_bytes": 2_000_000, "fetch_timeout_s": 10.0}
     settings = settings.model_copy(update=limits)
     with server.serve() as bad:
         bad.answers |= {path: answer for path, (answer, _) in trouble.ENDS.items()}
@@ -270,10 +271,9 @@ def test_a_full_queue_holds_the_crawl_back(settings: Settings) -> None:
         seen: set[str] = set()
         with crawling(settings, [source(bad.url, feed, delay_s=0.1)]) as (process, results):
             until(lambda: queue.fullness().full)
-            time.sleep(2.5)  # the watch looks once a second
-            asked = len(bad.asked)
-            time.sleep(1.5)
-            assert len(bad.asked) == asked < len(paths)
+            # The watch looks once a second.
+            until(lambda: time.monotonic() - bad.requests[-1].at > 4)
+            assert len(bad.asked) < len(paths)
             while process.is_alive() and not results.poll():
                 ids = pending(settings)
                 seen.update(ids)

@@ -10,7 +10,7 @@ from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links, status
 from tests.factories import problems_of
-from tests.integration.crawls import END_S, crawl_once, crawling, exit_code_after
+from tests.integration.crawls import END_S, SHORT_LEASE, crawl_once, crawling, exit_code_after
 from tests.patience import until
 from tests.site import documents, server, trouble
 
@@ -19,8 +19,8 @@ PAGE = trouble.page()
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """As everywhere, but loopback may be crawled, and a killed crawler is soon forgotten."""
-    return settings.model_copy(update={"public_addresses_only": False, "crawl_lease_s": 2.0})
+    """As everywhere, but loopback may be crawled."""
+    return settings.model_copy(update={"public_addresses_only": False})
 
 
 def paper(site: server.Site, *, delay_s: float = 0.0, name: str = "paper") -> Source:
@@ -78,6 +78,7 @@ def age_robots(settings: Settings, days: float) -> None:
 @pytest.mark.slow
 def test_a_host_keeps_its_delay_when_crawlers_change(settings: Settings) -> None:
     """Two crawlers at a time, one killed, the next one stopped: never closer than the delay."""
+    settings = settings.model_copy(update=SHORT_LEASE)
     with server.serve() as site:
         paths = publish(site, 14)
         one = paper(site, delay_s=0.7)
@@ -180,7 +181,7 @@ def test_robots_of_before_hold_while_there_is_no_answer(settings: Settings) -> N
 
 def test_robots_that_do_not_come_hold_up_nobody_else(settings: Settings) -> None:
     """Dripping, endless, busy or in a circle: bounded and told; all other hosts go on meanwhile."""
-    limits = {"fetch_timeout_s": 6.0, "max_body_bytes": 1_000_000}
+    limits = {"fetch_timeout_s": 12.0, "max_body_bytes": 1_000_000}
     rules = documents.robots("/nothing")
     huge = server.Answer(200, {}, documents.huge_robots("/x", "/y") * 3)
     with server.serve(hosts=7) as site:
@@ -213,7 +214,7 @@ def test_robots_that_do_not_come_hold_up_nobody_else(settings: Settings) -> None
     }
     assert [len(asked[host]) for host in (slow, endless, busy, away)] == [1, 1, 1, 1]
     # Nobody waited for the one that dripped.
-    assert max(r.at for host in (good, circle) for r in asked[host]) < asked[slow][0].at + 6
+    assert max(r.at for host in (good, circle) for r in asked[host]) < asked[slow][0].at + 12
     with connect(settings.database_url or "") as tx:
         told = tx.execute(b"select origin, last_error from rasid.robots").fetchall()
         blocked = tx.execute(
