@@ -4,9 +4,9 @@ import gzip
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -43,6 +43,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 3, 4)
 LATER = date(2026, 3, 5)
 AFTER = date(2026, 3, 6)
+#: Serves a store of objects on a port that is free, and prints it once it does.
+STORE = """
+import time
+from moto.server import ThreadedMotoServer
+store = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+store.start()
+print(store.get_host_and_port()[1], flush=True)
+time.sleep(3600)
+"""
 HTML = "<html><body><p>نص الخبر رقم {}</p></body></html>"
 
 
@@ -93,9 +102,10 @@ def fill(connection: Connection, count: int = 40) -> list[RawPage]:
 
 
 def archive(connection: Connection, to: Path | str, **options: object) -> list[run.Done]:
-    values: dict[str, object] = {"before": AFTER, "work": Path("/tmp") / f"rasid-{os.getpid()}"}
-    order = Order(address=str(to), **{**values, **options})  # type: ignore[arg-type]
-    return list(run.run(connection, order, lambda _done: None))
+    with tempfile.TemporaryDirectory() as work:
+        values: dict[str, object] = {"before": AFTER, "work": Path(work)}
+        order = Order(address=str(to), **{**values, **options})  # type: ignore[arg-type]
+        return list(run.run(connection, order, lambda _done: None))
 
 
 def test_days_move_into_files(connection: Connection, tmp_path: Path) -> None:
@@ -284,10 +294,11 @@ def test_files_that_vanished_are_written_anew(connection: Connection, tmp_path: 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A store of objects with an empty bucket, and what its tools look for in the environment."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [sys.executable, "-c", STORE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert server.stdout
+    port = int(server.stdout.readline())
     for name, value in {
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "archivist",
@@ -297,17 +308,12 @@ def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     try:
         s3fs.S3FileSystem.clear_instance_cache()
-        for _ in range(200):
-            try:
-                s3fs.S3FileSystem().mkdir("news")
-                break
-            except OSError:
-                time.sleep(0.1)
+        s3fs.S3FileSystem().mkdir("news")
         yield
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
         server.kill()
-        server.wait()
+        server.communicate()
 
 
 @pytest.mark.usefixtures("objects")
