@@ -8,8 +8,9 @@ from services.queue import Depth, Queue
 from services.queue.brake import Braked
 from services.shared import secrets
 from services.shared.errors import RasidError, TransientError
+from services.shared.settings import Settings
 from services.storage import Database, status
-from services.storage.status import Status
+from services.storage.status import Activity, Status
 
 #: A change waits a second at most; only a publication that somebody holds open makes it longer.
 UNPUBLISHED_S = 30.0
@@ -21,19 +22,24 @@ REPLAY = "rasid replay --dead-letters --yes"
 class Health:
     """What both stores say, None for one that does not answer, and what is wrong, in words."""
 
+    #: When both were asked.
+    at: datetime
     store: Status | None = None
+    activity: Activity | None = None
     depth: Depth | None = None
     brake: Braked | None = None
-    #: None where all is well; without passwords and tokens.
+    #: Without passwords and tokens.
     problems: tuple[str, ...] = ()
 
 
 def look(database: Database, queue: Queue) -> Health:
     """Ask both stores. One that is away, or does not fit, is a problem, not an error."""
-    store = depth = brake = None
+    now = datetime.now(UTC)
+    store = activity = depth = brake = None
     silent = []
     try:
-        store = status.read(database.connection())
+        connection = database.connection()
+        store, activity = status.read(connection), status.activity(connection)
     except RasidError as error:
         silent.append(str(error))
     try:
@@ -41,20 +47,17 @@ def look(database: Database, queue: Queue) -> Health:
         brake = queue.brake.state()
     except TransientError as error:
         silent.append(str(error))
-    late_s = queue.settings.requeue_after_s * 2
-    found = problems(store, depth, brake, late_s=late_s, now=datetime.now(UTC))
-    settings = queue.settings
-    known = secrets.passwords(
-        (settings.database_url, settings.redis_url, settings.redis_bodies_url)
-    )
+    found = problems(store, depth, brake, late_s=queue.settings.requeue_after_s * 2, now=now)
+    told = (without_secrets(words, queue.settings) for words in (*silent, *found))
     return Health(
-        store=store,
-        depth=depth,
-        brake=brake,
-        problems=tuple(
-            secrets.without(secrets.hidden(words), known) for words in (*silent, *found)
-        ),
+        at=now, store=store, activity=activity, depth=depth, brake=brake, problems=tuple(told)
     )
+
+
+def without_secrets(words: str, settings: Settings) -> str:
+    """Return what is said without passwords and tokens of addresses."""
+    urls = (settings.database_url, settings.redis_url, settings.redis_bodies_url)
+    return secrets.without(secrets.hidden(words), secrets.passwords(urls))
 
 
 def problems(
@@ -141,15 +144,18 @@ def brake_record(braked: Braked | None) -> dict[str, object] | None:
 
 def record(health: Health) -> dict[str, object]:
     """Return what `rasid status --json` tells; times are still datetimes."""
-    store, depth = health.store, health.depth
+    store, depth, activity = health.store, health.depth, health.activity
     return {
         "well": not health.problems,
         "problems": health.problems,
         "articles": store and store.articles,
         "duplicates": store and store.duplicates,
+        "articles_last_hour": activity and activity.last_hour,
+        "articles_last_day": activity and activity.last_day,
         "newest_at": store and store.newest_at,
         "outcomes": store and _nested(store.outcomes),
         "links": store and _nested(store.links),
+        "sources": activity and [asdict(source) for source in activity.sources],
         "feeds": store and store.feeds,
         "feed_problems": store and store.feed_problems,
         "dead_letters": store and store.dead_letters,

@@ -16,6 +16,7 @@ ROLE_OF = {
     "fetch": "crawler",
     "import": "importer",
     "status": "dashboard",
+    "dashboard": "dashboard",
     "follow": "reader",
     "migrate": "",
 }

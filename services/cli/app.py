@@ -42,6 +42,7 @@ MODULES = {
     "search": "search",
     "watch": "watch",
     "status": "status",
+    "dashboard": "dashboard",
     "trace": "trace",
     "dead-letters": "dead_letters",
     "extract": "text",

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from services.cli.app import app, output, progress_console, settings_of
 from services.cli.processes import drain, spawn, stop_on_signals
-from services.cli.session import servers
+from services.cli.session import Session, servers
 from services.cli.sources_file import known_sources, read_sources
+from services.local import Stack
 from services.queue import Queue
 from services.queue.reconcile import Reconciler
 from services.shared.contracts import LANES, Lane
@@ -30,7 +32,7 @@ ALL_TESTS = ["-n", str(min(os.cpu_count() or 1, 7) + 1), "--dist", "loadfile"]
 
 @app.command()
 def up(context: typer.Context) -> None:
-    """Run everything on this machine until Ctrl-C: servers, worker, reconciler and crawler.
+    """Run everything here until Ctrl-C: servers, worker, reconciler, crawler and dashboard.
 
     A process that ends by itself is started again. Logs are in the state directory.
 
@@ -56,6 +58,7 @@ def up(context: typer.Context) -> None:
             for name in ("worker", "reconcile", "crawl"):
                 spawn(session, stack, name)
             console.print(f"Rasid runs; logs are in {stack.log('worker').parent}. Ctrl-C stops it.")
+            console.print(_spawn_dashboard(session, stack))
             console.print("In another terminal: rasid status, rasid articles, rasid import PATH")
             if session.stack:
                 console.print(f"Postgres: {session.database_url}")
@@ -71,6 +74,19 @@ def up(context: typer.Context) -> None:
                         f"{ended.name} ended with {ended.code} and {again}; "
                         f"see {stack.log(ended.name)}"
                     )
+
+
+def _spawn_dashboard(session: Session, stack: Stack) -> str:
+    """Run the dashboard where its port is free, and return what there is to say of it."""
+    from services.dashboard.run import address_of, listener
+
+    try:
+        with listener(session.settings) as free:
+            address = address_of(free)
+    except RasidError as error:
+        return f"It runs without a dashboard: {error}"
+    spawn(session, stack, "dashboard", "--port", urlsplit(address).netloc.rpartition(":")[2])
+    return f"Dashboard: {address}"
 
 
 @app.command()

@@ -12,7 +12,7 @@ from services.health import Health
 from services.queue import Queue
 from services.shared.settings import MIB
 from services.storage import Database
-from services.storage.status import Status
+from services.storage.status import Activity, Status
 
 
 @app.command()
@@ -48,15 +48,16 @@ def _print(found: Health) -> None:
             f"Queue: {waiting} pages; the oldest waits since {depth.oldest_age_s:.0f} s; "
             f"{depth.used_bytes / MIB:.0f} of {depth.max_bytes / MIB:.0f} MB"
         )
-    if found.store:
-        _print_store(found.store)
+    if found.store and found.activity:
+        _print_store(found.store, found.activity)
 
 
-def _print_store(store: Status) -> None:
+def _print_store(store: Status, activity: Activity) -> None:
     console = output()
     newest = f"{store.newest_at:%Y-%m-%d %H:%M} UTC" if store.newest_at else "never"
     console.print(
-        f"Articles: {store.articles} ({store.duplicates} exact duplicates), newest {newest}; "
+        f"Articles: {store.articles} ({store.duplicates} exact duplicates), {activity.last_hour} "
+        f"in the last hour, {activity.last_day} in the last 24; newest {newest}; "
         f"feeds: {store.feeds}"
     )
     feed = store.change_feed

@@ -173,6 +173,7 @@ def _print(
         ("articles --json", "all of them, for programs"),
         ("trace seeds/000_e0562fae2ffcc33a.txt", "the whole way of one document"),
         ("status", "is everything well?"),
+        ("dashboard", "the same as a page in your browser"),
         ("extract seeds/*.txt", "the extractor alone, without servers"),
         ("up", "run everything on your own sources.yaml"),
     ):

@@ -43,6 +43,8 @@ class Depth:
     """How much is in the queue: pages by lane, seconds since the oldest was published, bytes."""
 
     pages: dict[Lane, int]
+    #: Producers wait above it, and above `max_bytes`.
+    max_pages: int
     oldest_age_s: float
     used_bytes: int
     max_bytes: int
@@ -166,6 +168,7 @@ class Queue:
             limit = min(limit, int(memory["maxmemory"] * MEMORY_HIGH))
         return Depth(
             pages=dict(zip(LANES, answers[::2], strict=True)),
+            max_pages=self.settings.queue_max_pages,
             oldest_age_s=max(0.0, time.time() - min(oldest)) if oldest else 0.0,
             used_bytes=memory["used_memory"],
             max_bytes=max(1, limit),
@@ -180,7 +183,7 @@ class Queue:
         """
         depth = self.depth()
         shares = {
-            f"{depth.total} pages are waiting": depth.total / self.settings.queue_max_pages,
+            f"{depth.total} pages are waiting": depth.total / depth.max_pages,
             f"{depth.used_bytes // MIB} MB are waiting": depth.used_bytes / depth.max_bytes,
             f"the oldest page waits since {depth.oldest_age_s:.0f} s": depth.oldest_age_s
             / self.settings.queue_max_age_s,

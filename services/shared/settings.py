@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.shared.errors import RasidError
 
 MIB = 1024 * 1024
+HOST_NAMES = r"^ *(\*\.)?[\w.-]+ *(, *(\*\.)?[\w.-]+ *)*$"
 SECRET_NAMES = ("DATABASE_URL", "REDIS_URL", "REDIS_BODIES_URL")
 
 
@@ -80,6 +81,15 @@ class Settings(BaseSettings):
     browser: Annotated[str | None, Field(alias="RASID_BROWSER")] = None
     #: Hosts one crawler works at the same time.
     crawl_hosts: Annotated[int, Field(alias="RASID_CRAWL_HOSTS", ge=1)] = 200
+
+    # Dashboard.
+    dashboard_bind: Annotated[str, Field(alias="RASID_DASHBOARD_BIND")] = "127.0.0.1"
+    #: 0: any that is free.
+    dashboard_port: Annotated[int, Field(alias="RASID_DASHBOARD_PORT", ge=0, le=65535)] = 8080
+    #: Names, with commas, by which browsers may ask for it besides this machine's own.
+    dashboard_hosts: Annotated[
+        str | None, Field(alias="RASID_DASHBOARD_HOSTS", pattern=HOST_NAMES)
+    ] = None
 
     # `rasid archive`.
     #: A folder, or an address such as s3://bucket/folder; `rasid prune` leaves bodies to it.

@@ -93,11 +93,13 @@ class _Impatient(psycopg.Connection[tuple[object, ...]]):
             raise psycopg.OperationalError(f"no answer within {self.patience_s} s") from None
 
 
-def open_connection(database_url: str, *, patience_s: float | None = None) -> Connection:
+def open_connection(
+    database_url: str, *, patience_s: float | None = None, statement_s: int | None = None
+) -> Connection:
     """Return a connection in UTC, whatever the schema's state.
 
     Waiting for another's lock ends after ten seconds, as a TransientError; so does, after
-    `patience_s`, waiting for a statement.
+    `patience_s`, waiting for a statement. After `statement_s` the server gives one up by itself.
 
     Each statement commits by itself, and `connection.transaction()` commits at its end: with the
     driver's default a mere look at a table would open a transaction around both, which nobody ends.
@@ -118,7 +120,8 @@ def open_connection(database_url: str, *, patience_s: float | None = None) -> Co
                 # A process that is stopped in a transaction must not hold its rows for ever.
                 " -c idle_in_transaction_session_timeout=5min"
                 # Each statement sees what was committed before it: all locking counts on it.
-                " -c default_transaction_isolation=read\\ committed",
+                " -c default_transaction_isolation=read\\ committed"
+                + (f" -c statement_timeout={statement_s}s" if statement_s else ""),
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,
@@ -134,7 +137,9 @@ def open_connection(database_url: str, *, patience_s: float | None = None) -> Co
         ) from None
 
 
-def connect(database_url: str, *, patience_s: float | None = None) -> Connection:
+def connect(
+    database_url: str, *, patience_s: float | None = None, statement_s: int | None = None
+) -> Connection:
     """Return a connection to a database whose schema fits this code; see `open_connection`.
 
     Raises:
@@ -143,7 +148,7 @@ def connect(database_url: str, *, patience_s: float | None = None) -> Connection
     """
     from services.storage import migrate  # noqa: PLC0415 - migrate needs open_connection
 
-    connection = open_connection(database_url, patience_s=patience_s)
+    connection = open_connection(database_url, patience_s=patience_s, statement_s=statement_s)
     try:
         with transient_errors():
             there = migrate.version(connection)
@@ -175,10 +180,13 @@ def check_version(there: int, needed: int) -> None:
 class Database:
     """One process's connection: opened when first needed, opened again after it broke."""
 
-    def __init__(self, database_url: str, *, patience_s: float | None = None) -> None:
+    def __init__(
+        self, database_url: str, *, patience_s: float | None = None, statement_s: int | None = None
+    ) -> None:
         """Remember where the database is, nothing is opened yet; see `open_connection`."""
         self._url = database_url
         self._patience_s = patience_s
+        self._statement_s = statement_s
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
@@ -193,7 +201,9 @@ class Database:
             except psycopg.Error:
                 self.close()
         if self._connection is None:
-            self._connection = connect(self._url, patience_s=self._patience_s)
+            self._connection = connect(
+                self._url, patience_s=self._patience_s, statement_s=self._statement_s
+            )
         return self._connection
 
     def close(self) -> None:

@@ -1,7 +1,9 @@
 """What the store says of itself, for people who operate it: counts, reasons and ages."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 from psycopg.rows import class_row
 
@@ -91,6 +93,31 @@ class Status:
     change_feed: ChangeFeed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceActivity:
+    """A source, its newest article, its articles of the last day, and its feeds by their state."""
+
+    name: str
+    title: str | None
+    enabled: bool
+    newest_at: datetime | None
+    last_day: int
+    feeds: int
+    failing: int
+    silent: int
+    overflowed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """How many articles came when: in each of the last 48 hours, the running one last."""
+
+    by_hour: tuple[tuple[datetime, int], ...]
+    last_hour: int
+    last_day: int
+    sources: tuple[SourceActivity, ...]
+
+
 def read(connection: Connection) -> Status:
     """Return the state of the store.
 
@@ -144,6 +171,49 @@ def _change_feed(connection: Connection) -> ChangeFeed:
         found = cursor.execute(SQL.change_feed).fetchone()
     assert found is not None  # noqa: S101 - it has one row, always
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A time, what begins there (`hour`, `last_hour` or `last_day`), and its first article."""
+
+    at: datetime
+    part: str
+    first_id: int
+
+
+def activity(connection: Connection) -> Activity:
+    """Return what has come of late, in all and of each source.
+
+    Raises:
+        TransientError: Postgres is away.
+    """
+    with transient_errors(), connection.transaction():
+        edges = [
+            Edge(*row)  # type: ignore[arg-type]
+            for row in connection.execute(SQL.first_ids)
+        ]
+        # Ids of writers at the same time may lie in another order than their times.
+        first_ids = list(accumulate((edge.first_id for edge in edges), max))
+        counts = connection.execute(SQL.articles_since, {"first_ids": first_ids}).fetchall()
+        since = totals(edges, dict(counts))  # type: ignore[arg-type]
+        since_id = dict(zip((edge.part for edge in edges), first_ids, strict=True))["last_day"]
+        with connection.cursor(row_factory=class_row(SourceActivity)) as cursor:
+            sources = cursor.execute(SQL.sources, {"since_id": since_id}).fetchall()
+        hours = [(edge.at, count) for edge, count in since if edge.part == "hour"]
+        ends = [count for _, count in hours[1:]] + [0]
+        return Activity(
+            by_hour=tuple((at, count - end) for (at, count), end in zip(hours, ends, strict=True)),
+            last_hour=next(count for edge, count in since if edge.part == "last_hour"),
+            last_day=next(count for edge, count in since if edge.part == "last_day"),
+            sources=tuple(sources),
+        )
+
+
+def totals(edges: Sequence[Edge], counts: Mapping[int, int]) -> list[tuple[Edge, int]]:
+    """Return each edge with the articles since then; `counts` are those up to the next edge."""
+    since = list(accumulate(counts.get(n, 0) for n in reversed(range(len(edges)))))
+    return list(zip(edges, reversed(since), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

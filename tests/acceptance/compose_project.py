@@ -31,7 +31,11 @@ class Project:
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run `docker compose`; return what it wrote to standard output."""
         files: tuple[str, ...] = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(self.override))
-        environ = {"RASID_IMAGE": IMAGE, "RASID_SOURCES": str(self.sources)}
+        environ = {
+            "RASID_IMAGE": IMAGE,
+            "RASID_SOURCES": str(self.sources),
+            "RASID_DASHBOARD_PORT": "0",  # any that is free
+        }
         if self.tls:
             files = (*files, "-f", str(ROOT / "deploy" / "tls.yml"))
             environ["RASID_TLS"] = str(self.tls)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +29,9 @@ from tests.acceptance.compose_project import (
 )
 
 STORES = ("postgres", "redis-broker", "redis-bodies")
-PROCESSES = ("crawler", "reconciler", "worker")
+PROCESSES = ("crawler", "dashboard", "reconciler", "worker")
+#: What is published: to the host's own address alone.
+PUBLISHED = {"dashboard": "8080/tcp"}
 MAX_IMAGE_MB = 500  # 160 of it are the base, 67 DuckDB, which writes Parquet
 ARTICLES, SCRAPS = 1_800, 90
 
@@ -37,7 +40,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         not os.environ.get("RASID_TEST_COMPOSE"),
-        reason="builds an image and starts six containers: set RASID_TEST_COMPOSE=1",
+        reason="builds an image and starts seven containers: set RASID_TEST_COMPOSE=1",
     ),
 ]
 
@@ -148,7 +151,8 @@ def test_a_container_has_no_rights(project: Project, service: str) -> None:
     assert seen[0] != "0"
     assert "Read-only file system" in seen[1]
     assert [line.split()[1] for line in seen[2:]] == ["0" * 16, "1"]
-    assert not host["PortBindings"]
+    published = [(port, b["HostIp"]) for port, bs in host["PortBindings"].items() for b in bs]
+    assert published == ([(PUBLISHED[service], "127.0.0.1")] if service in PUBLISHED else [])
     assert host["Memory"] > 0
     assert host["PidsLimit"] > 0
     assert all(m["Name"].startswith(NAME) for m in container["Mounts"] if m["Type"] == "volume")
@@ -156,12 +160,35 @@ def test_a_container_has_no_rights(project: Project, service: str) -> None:
 
 
 def test_only_the_crawler_has_a_way_out(project: Project) -> None:
-    """A default route exists in the crawler's container and in no other."""
+    """A default route exists there, and in what is published, to which no answer finds back."""
     for service in (*STORES, *PROCESSES):
         routes = project.compose("exec", "-T", service, "cat", "/proc/net/route").splitlines()
         default = [line for line in routes if line.split()[1] == "00000000"]
 
-        assert bool(default) == (service == "crawler"), service
+        assert bool(default) == (service in {"crawler", *PUBLISHED}), service
+    (network,) = json.loads(docker("network", "inspect", f"{NAME}_publish"))
+    assert network["Options"]["com.docker.network.bridge.enable_ip_masquerade"] == "false"
+    attached = {one["Name"] for one in network["Containers"].values()}
+    assert attached == {f"{NAME}-{service}-1" for service in PUBLISHED}
+
+
+def test_the_dashboard_is_published(project: Project) -> None:
+    """On loopback, with a policy that runs nothing; it reads both stores by logins of its own."""
+    address = "http://" + project.compose("port", "dashboard", "8080").strip()
+    with urllib.request.urlopen(f"{address}/", timeout=30) as answer:
+        page, headers = answer.read().decode(), answer.headers
+    with urllib.request.urlopen(f"{address}/status.json", timeout=30) as answer:
+        told = json.load(answer)
+    with urllib.request.urlopen(f"{address}/readyz", timeout=30) as answer:
+        ready = answer.status
+    log = project.compose("logs", "dashboard")
+
+    assert address.startswith("http://127.0.0.1:")
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+    assert "· Rasid</title>" in page
+    assert (told["problems"], told["well"], ready) == ([], True, 200)
+    assert set(told["queue"]) == {"live", "bulk", "replay"}
+    assert "Traceback" not in log
 
 
 def passwords(project: Project) -> dict[str, str]:

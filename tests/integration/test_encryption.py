@@ -10,7 +10,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
+from services.dashboard.run import Stores
 from services.local import Stack
 from services.queue import Queue
 from services.queue.broker import CELERY_QUEUES
@@ -177,12 +178,20 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
             ),
             lambda: log.read_text("utf-8")[-3000:],
         )
-    with connect(str(over_tls("dashboard").database_url)) as connection:
-        rows = connection.execute(b"select count(*) from rasid.raw_pages").fetchone()
+    with closing(Stores(over_tls("dashboard"))) as stores:
+        assert stores.ready() == ""
+        told = stores.look()
+        # That the brake is on is seen as well.
+        braked = {"since": 1.0, "dead_letters": 1, "of_pages": 1, "said": [], "trials": 0}
+        with redis.Redis(unix_socket_path=str(empty_redis.bodies_socket)) as anybody:
+            anybody.set("rasid-brake", json.dumps({**braked, "next_trial_at": 1.0}))
+        assert stores.look().brake is not None
     said = log.read_text("utf-8")
     assert "cannot reconcile" not in reconciler.read_text("utf-8")
 
-    assert rows == (5 + len({FORGOTTEN, "0"}),)
+    assert told.store
+    assert told.depth
+    assert sum(told.store.outcomes.values()) == 5 + len({FORGOTTEN, "0"})
     assert not trap.exists()
     refused = [line for line in said.splitlines() if "message refused" in line]
     assert len(refused) == len(refuse)

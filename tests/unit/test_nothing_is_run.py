@@ -1,10 +1,15 @@
-"""Nothing that comes from outside is ever run: no pickle, no code in data, no page shown."""
+"""Nothing that comes from outside is ever run: no pickle, no code in data, no script in a page."""
 
 import ast
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from services.dashboard import run
+from services.dashboard.app import make_app
+from services.health import Health
 from services.queue.broker import make_celery
 from services.shared import settings as settings_module
 
@@ -17,8 +22,13 @@ ATTRIBUTES = {("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), 
 #: What serves pages; who needs one of them has to forbid scripts in what it serves.
 SERVERS = ("http.server", "wsgiref", "flask", "fastapi", "starlette", "uvicorn", "tornado",
            "aiohttp.web", "twisted.web.server", "twisted.web.resource")  # fmt: skip
-#: The demo's newspaper: its pages are made up, and nothing stored is in them.
-SERVING = {"services/demo/site.py"}
+#: The demo's newspaper, whose pages are made up and hold nothing stored; and the dashboard.
+SERVING = {
+    "services/demo/site.py",
+    "services/dashboard/app.py",
+    "services/dashboard/protocol.py",
+    "services/dashboard/run.py",
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -39,8 +49,8 @@ def test_no_code_in_data(path: Path) -> None:
     assert found == []
 
 
-def test_nothing_stored_is_served_as_a_page() -> None:
-    """No process of ours serves HTML, so no stored markup can be run in a browser by it."""
+def test_only_the_dashboard_serves_what_is_stored() -> None:
+    """No other process of ours serves HTML, and the dashboard is served in one way alone."""
     serving = set()
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -55,6 +65,25 @@ def test_nothing_stored_is_served_as_a_page() -> None:
                 serving.add(path.relative_to(ROOT).as_posix())
 
     assert serving == SERVING
+
+
+def test_the_dashboard_forbids_to_run_anything() -> None:
+    """What it is served by says with every answer that nothing in it is to be run or framed."""
+    app = make_app(settings_module.load(), lambda: Health(at=datetime.now(UTC)), lambda: "")
+    config = run.server(app, settings_module.load()).config
+    config.load()
+    said = {name.decode(): value.decode() for name, value in config.encoded_headers}
+    policy = said["content-security-policy"].split("; ")
+
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert not re.search(r"unsafe|script-src|data:|https?:|\*", said["content-security-policy"])
+    assert said["x-content-type-options"] == "nosniff"
+    templates = [path.read_text("utf-8") for path in (ROOT / "services/dashboard").glob("*.html")]
+    assert templates
+    assert not any(
+        re.search(r"\|\s*safe\b|autoescape|<script|style=|\son\w+=", t) for t in templates
+    )
 
 
 def test_celery_takes_json_alone() -> None:

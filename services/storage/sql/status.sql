@@ -1,9 +1,62 @@
 -- name: articles
+-- Each part by an index: rows of articles are wide.
 select
-    count(*)::int as articles,
-    (count(*) filter (where duplicate_of is not null))::int as duplicates,
-    max(created_at) as newest_at
-from rasid.articles;
+    (select count(*) from rasid.articles)::int as articles,
+    (select count(*) from rasid.articles where duplicate_of is not null)::int as duplicates,
+    (select created_at from rasid.articles order by id desc limit 1) as newest_at;
+
+-- name: first_ids
+-- For each of the last 48 hours, the running one last, and for an hour and a day ago: the first
+-- article since then. Ids grow with time, so it is found by halving: no index knows created_at.
+with recursive times (at, part) as (
+    select date_trunc('hour', now()) - make_interval(hours => back), 'hour'
+    from generate_series(0, 47) as back
+    union all select now() - interval '1 hour', 'last_hour'
+    union all select now() - interval '24 hours', 'last_day'
+),
+halved (at, part, low, high) as (
+    select at, part, coalesce(first.id, 1), coalesce(last.id, 0) + 1
+    from times
+    left join lateral (select id from rasid.articles order by id limit 1) as first on true
+    left join lateral (select id from rasid.articles order by id desc limit 1) as last on true
+    union all
+    select
+        h.at, h.part,
+        case when probe.created_at < h.at then probe.id + 1 else h.low end,
+        case when probe.created_at < h.at then h.high else h.low + (h.high - h.low) / 2 end
+    from halved as h
+    left join lateral (
+        select id, created_at from rasid.articles
+        where id >= h.low + (h.high - h.low) / 2 and id < h.high order by id limit 1
+    ) as probe on true
+    where h.low < h.high
+)
+select at, part, low as first_id from halved where low >= high order by at, part;
+
+-- name: articles_since
+-- How many articles have ids from each of these on, up to the next one.
+select width_bucket(id, %(first_ids)s::bigint[]) - 1, count(*)::int
+from rasid.articles where id >= (%(first_ids)s::bigint[])[1] group by 1;
+
+-- name: sources
+-- Each source with its newest article, its articles since an id, and what its feeds are like.
+select
+    s.name, s.title, s.enabled, newest.created_at as newest_at, recent.articles as last_day,
+    count(f.id)::int as feeds,
+    (count(f.id) filter (where f.errors_count > 0))::int as failing,
+    (count(f.id) filter (where f.errors_count = 0 and f.silent_from < now()))::int as silent,
+    (count(f.id) filter (where f.overflowed_at > now() - interval '1 day'))::int as overflowed
+from rasid.sources as s
+left join lateral (
+    select created_at from rasid.articles where source = s.name order by id desc limit 1
+) as newest on true
+cross join lateral (
+    select count(*)::int as articles from rasid.articles
+    where source = s.name and id >= %(since_id)s
+) as recent
+left join rasid.feeds as f on f.source = s.name and f.enabled
+group by s.name, newest.created_at, recent.articles
+order by s.name;
 
 -- name: outcomes
 select outcome, coalesce(reason, ''), count(*)::int

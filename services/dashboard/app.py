@@ -1,0 +1,128 @@
+"""What is asked for goes in; the page, its style sheet, the metrics or the state comes out.
+
+What every answer carries, errors too, is in `protocol.HEADERS`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from services import health
+from services.dashboard import metrics, page
+from services.dashboard.latest import Latest
+from services.health import Health
+from services.shared.settings import Settings
+from services.shared.terminal import harmless
+
+HERE = Path(__file__).parent
+#: By these names this machine asks itself.
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+#: A page comes after so many seconds at the latest, with what was known before ...
+WAIT_S = 3.0
+#: ... and says so when the stores have not answered for this long.
+LATE_S = 10.0
+REFRESH_S = 15
+
+
+class Dashboard:
+    """The routes, and the two questions behind them: is all well, and do both stores answer."""
+
+    def __init__(self, look: Callable[[], Health], ready: Callable[[], str]) -> None:
+        """Take what asks; `ready` returns why not, or nothing."""
+        self._health = Latest(look, keep_s=5.0)
+        self._ready = Latest(ready, keep_s=2.0)
+
+    def routes(self) -> list[Route]:
+        """Return all there is; each is for GET and HEAD alone."""
+        return [
+            Route("/", self.page),
+            Route("/status.json", self.status),
+            Route("/metrics", self.metrics),
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/style.css", self.style),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """Return the page; with `?still` it does not refresh itself."""
+        still = "still" in request.query_params
+        body = await self._made(
+            "still" if still else "page", lambda now: page.render(now, None if still else REFRESH_S)
+        )
+        headers = {} if still else {"Refresh": str(REFRESH_S)}
+        return Response(body, media_type="text/html", headers=headers)
+
+    async def status(self, _request: Request) -> Response:
+        """Return what `rasid status --json` says."""
+        body = await self._made("json", _json)
+        return Response(body, media_type="application/json")
+
+    async def metrics(self, _request: Request) -> Response:
+        """Return figures for Prometheus."""
+        body = await self._made("metrics", metrics.render)
+        return Response(body, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    async def healthz(self, _request: Request) -> Response:
+        """Say that this process lives, whatever the stores do."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, _request: Request) -> Response:
+        """Say whether both stores answer, and the schema is ours."""
+        answer = await self._ready.get(WAIT_S)
+        why = answer.value if answer else ""
+        if answer is None or self._ready.waiting_s > WAIT_S:
+            why = "the stores do not answer"
+        return PlainTextResponse(f"{why or 'ok'}\n", 503 if why else 200)
+
+    async def style(self, _request: Request) -> Response:
+        """Return the style sheet."""
+        return Response(STYLE, media_type="text/css")
+
+    async def _made(self, kind: str, make: Callable[[Health], bytes]) -> bytes:
+        """Return what is made of the newest answer, once for all who want it."""
+        answer = await self._health.get(WAIT_S)
+        waiting_s = self._health.waiting_s
+        if answer is None:
+            late = f"the stores have not answered yet, for {waiting_s:.0f} s"
+            return make(Health(at=datetime.now(UTC), problems=(late,)))
+        if waiting_s > LATE_S:
+            late = (
+                f"the stores have not answered for {waiting_s:.0f} s: all else is of "
+                f"{answer.value.at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+            return make(replace(answer.value, problems=(late, *answer.value.problems)))
+        if kind not in answer.made:
+            answer.made[kind] = make(answer.value)
+        return answer.made[kind]
+
+
+STYLE = (HERE / "style.css").read_bytes()
+
+
+def make_app(settings: Settings, look: Callable[[], Health], ready: Callable[[], str]) -> Starlette:
+    """Return the application, for browsers that ask for a name it goes by.
+
+    Else any page could have its visitors' browsers ask, under a name that it lets mean 127.0.0.1.
+    """
+    names = [name.strip() for name in (settings.dashboard_hosts or "").split(",") if name.strip()]
+    hosts = [*LOOPBACK, *names]
+    app = Starlette(
+        routes=Dashboard(look, ready).routes(),
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _json(now: Health) -> bytes:
+    text = json.dumps(health.record(now), ensure_ascii=False, default=str)
+    return harmless(text).encode("utf-8", "replace") + b"\n"

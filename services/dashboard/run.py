@@ -1,0 +1,146 @@
+"""Settings go in; the dashboard is served until SIGTERM."""
+
+import errno
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+
+import uvicorn
+from starlette.applications import Starlette
+
+from services import health
+from services.dashboard.app import make_app
+from services.dashboard.protocol import HEADERS, Protocol
+from services.health import Health
+from services.queue import Queue
+from services.shared.errors import RasidError
+from services.shared.observability import configure_logging, get_logger, sign_of_life
+from services.shared.settings import Settings
+from services.storage import Database, connect
+
+#: A statement that takes longer Postgres gives up, and, should it not answer at all, we do.
+STATEMENT_S, PATIENCE_S = 20, 25
+#: The same where it is only asked whether it answers.
+READY_S = 5
+#: More get 503.
+CONNECTIONS = 100
+ALIVE_EVERY_S = 5
+
+log = get_logger()
+
+
+def main(settings: Settings, *, on_start: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGTERM or SIGINT; `on_start` is told the address.
+
+    Raises:
+        RasidError: it cannot listen there.
+    """
+    configure_logging(settings, process="dashboard")
+    with closing(listener(settings)) as listening:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn ends in order, and then does what was done before it: that is a good end.
+            signal.signal(name, lambda *_: None)
+        address = address_of(listening)
+        log.info("dashboard starts", address=address)
+        on_start(address)
+        stores = Stores(settings)
+        server(make_app(settings, stores.look, stores.ready), settings).run([listening])
+    log.info("dashboard ends")
+
+
+def server(app: Starlette, settings: Settings) -> uvicorn.Server:
+    """Return what serves an application with the headers and the limits of the dashboard."""
+
+    async def live() -> None:
+        sign_of_life(settings)
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            headers=list(HEADERS.items()),
+            server_header=False,
+            proxy_headers=False,
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=5,
+            timeout_notify=ALIVE_EVERY_S,
+            callback_notify=live,
+        )
+    )
+
+
+class Stores:
+    """Both stores, as the dashboard asks them: whatever goes wrong, there is an answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        self._settings = settings
+        self._url = settings.database_url or ""
+        self._database = Database(self._url, patience_s=PATIENCE_S, statement_s=STATEMENT_S)
+        self._queue = Queue(settings)
+
+    def look(self) -> Health:
+        """Return whether all is well."""
+        try:
+            return health.look(self._database, self._queue)
+        except Exception as error:
+            # A mistake of ours, or a right that is missing: what it is, stands in the log alone.
+            log.exception("cannot look")
+            words = f"the stores cannot be read ({type(error).__name__}): see the dashboard's log"
+            return Health(at=datetime.now(UTC), problems=(words,))
+
+    def ready(self) -> str:
+        """Return why the stores cannot be worked with, or nothing; over a connection of its own."""
+        try:
+            connect(self._url, patience_s=READY_S, statement_s=READY_S).close()
+            self._queue.ping()
+        except RasidError as error:
+            return health.without_secrets(str(error), self._settings)
+        except Exception as error:
+            log.exception("cannot ask")
+            return type(error).__name__
+        return ""
+
+    def close(self) -> None:
+        """Let go of Postgres."""
+        self._database.close()
+
+
+def listener(settings: Settings) -> socket.socket:
+    """Return a socket that listens where the settings say.
+
+    Raises:
+        RasidError: it cannot; the message says what to do.
+    """
+    place = (settings.dashboard_bind, settings.dashboard_port)
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    try:
+        listening = socket.create_server(place, family=family)
+        # What it accepts takes it over; asyncio sees no TCP in such a socket, and an answer in two
+        # parts would wait 40 ms for its second one.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        wanted = f"the dashboard cannot listen on {place[0]} port {place[1]}"
+        if error.errno == errno.EADDRINUSE:
+            raise RasidError(
+                f"{wanted}: another program does; stop it, or set RASID_DASHBOARD_PORT to another "
+                "port (0: any that is free)"
+            ) from error
+        raise RasidError(
+            f"{wanted}: {error.strerror}; set RASID_DASHBOARD_BIND and RASID_DASHBOARD_PORT"
+        ) from error
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return what to type into a browser."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,0 +1,477 @@
+"""The dashboard: whatever strangers wrote is text, and every answer forbids to run anything."""
+
+import asyncio
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services import health
+from services.dashboard import latest, metrics, page, protocol, run
+from services.dashboard.app import make_app
+from services.dashboard.latest import Latest
+from services.health import Health
+from services.shared import settings as settings_module
+from services.shared.errors import RasidError
+from services.shared.terminal import harmless
+from tests.dashboard import NOW, healthy, served, showing
+from tests.patience import PATIENCE_S, until
+
+STYLE = Path(page.__file__).with_name("style.css").read_text("utf-8")
+#: Whatever a stranger may have written: surrogates, controls and markup among it.
+WRITTEN = st.text(st.characters(exclude_categories=()), min_size=1) | st.sampled_from(
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "</title><svg onload=alert(1)>",
+        "{{ 7 * 7 }}{% raw %}",
+        "&lt;b&gt; &amp;amp; &#60;",
+        "سطر\nآخر \u202eمقلوب",
+        "]]><!-- --!> <![CDATA[",
+    ]
+)
+WORDS = st.lists(WRITTEN, min_size=1, max_size=4, unique=True)
+
+
+class Seen(HTMLParser):
+    """What a parser makes of a page: its elements with their attributes, and their text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.others: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(attrs)))
+        self.texts.append("")
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - the parser calls it so
+        self.texts.append("")
+
+    def handle_data(self, data: str) -> None:
+        self.texts[-1:] = [(self.texts[-1] if self.texts else "") + data]
+
+    def handle_comment(self, data: str) -> None:
+        self.others.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.others.append(data)
+
+    def handle_pi(self, data: str) -> None:
+        self.others.append(data)
+
+
+def written(words: list[str]) -> Health:
+    """A state in which strangers' words stand wherever there is a place for them."""
+    now = healthy(
+        now=NOW,
+        names=tuple((word, word) for word in words),
+        outcomes={("created", word): 1 for word in words},
+        links={(word, "x"): 2 for word in words},
+        dead_letters=dict.fromkeys(words, 3),
+        refusals=dict.fromkeys(words, 4),
+        feed_problems=dict.fromkeys(words, 5),
+    )
+    return replace(now, problems=tuple(words))
+
+
+@given(WORDS)
+def test_the_page_shows_text_as_text(words: list[str]) -> None:
+    """Whatever was written, the page has its own elements and attributes, and the words as text."""
+    plain = [f"w{number}" for number in range(len(words))]
+    seen = Seen(page.render(written(words), 15).decode())
+    expected = Seen(page.render(written(plain), 15).decode())
+    meant = dict(zip(plain, words, strict=True))
+
+    assert seen.elements == expected.elements
+    assert seen.others == expected.others == []
+    assert seen.texts == [
+        harmless(meant.get(text, text)).encode("utf-8", "replace").decode()
+        for text in expected.texts
+    ]
+    assert sum(text in meant for text in expected.texts) == 8 * len(words)
+
+
+@given(WORDS)
+def test_figures_can_be_read_again(words: list[str]) -> None:
+    """Prometheus' own parser reads each label as it was, quotes, lines and Arabic too."""
+    text = metrics.render(written(words)).decode()
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+
+    sent = [metrics.printable(word) for word in words]
+    assert found["rasid_dead_letters"] == {(word,): 3.0 for word in sent}
+    assert found["rasid_results"] == {("created", word): 1.0 for word in sent}
+    assert {key[0] for key in found["rasid_source_feeds"]} == set(sent)
+    assert found["rasid_problems"] == {(): float(len(words))}
+    assert found["rasid_queue_pages"] == {("live",): 14.0, ("bulk",): 3120.0, ("replay",): 0.0}
+
+
+def test_a_store_that_is_away_has_no_figures() -> None:
+    """Its figures are missing, not zero, and the page says so."""
+    away = Health(at=NOW, problems=("Postgres: connection refused", "Redis: refused"))
+    text = metrics.render(away).decode()
+    shown = page.render(away, None).decode()
+
+    assert 'rasid_store_up{store="postgres"} 0.0' in text
+    assert 'rasid_store_up{store="redis"} 0.0' in text
+    assert "rasid_articles" not in text
+    assert "rasid_queue" not in text
+    assert "Not well: 2 problems" in shown
+    assert "Postgres has not told" in shown
+    assert "Redis has not told" in shown
+
+
+def test_the_verdict_comes_first() -> None:
+    """Title and first line say whether all is well, by a sign and by words."""
+    well = page.render(healthy(), 15).decode()
+    bad = page.render(replace(healthy(), problems=("x",)), 15).decode()
+
+    for text, mark, words in ((well, "✓", "All is well"), (bad, "✗", "Not well: 1 problem")):
+        assert f"<title>{mark} {words} · Rasid</title>" in text
+        first = re.sub(r"<[^>]+>", "", text.split("<body>")[1].split("</h1>")[0]).split()
+        assert " ".join(first) == f"{mark} {words}"
+
+
+def test_long_lists_are_cut() -> None:
+    """A thousand problems and sources make no endless page, and it says how many are left out."""
+    names = tuple((f"source-{n}", "عنوان") for n in range(1000))
+    many = replace(healthy(names=names), problems=tuple(f"problem {n}" for n in range(1000)))
+    text = page.render(many, 15).decode()
+
+    assert "And 950 more" in text
+    assert "And 500 more" in text
+    assert len(text) < 250_000
+
+
+def colours(dark: bool) -> dict[str, tuple[int, int, int]]:
+    """The style sheet's colours by name."""
+    light, _, other = STYLE.partition("@media (prefers-color-scheme: dark)")
+    rules = light.split("* {")[0] + (other.split("* {")[0] if dark else "")
+    return {
+        name: tuple(bytes.fromhex(value))  # type: ignore[misc]
+        for name, value in re.findall(r"--([\w-]+): #(\w{6});", rules)
+    }
+
+
+def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+    """The contrast of two colours, as WCAG 2.2 counts it."""
+
+    def light(colour: tuple[int, int, int]) -> float:
+        parts = [
+            v / 12.92 if (v := part / 255) <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+            for part in colour
+        ]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    darker, lighter = sorted((light(one), light(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_everything_can_be_read(dark: bool) -> None:
+    """Text has a contrast of 4.5 to 1 and more to what is behind it, what is drawn 3 to 1."""
+    of = colours(dark)
+    texts = [(ink, paper) for ink in ("ink", "soft", "good", "bad") for paper in ("paper", "card")]
+    texts += [("good", "good-paper"), ("bad", "bad-paper"), ("ink", "good-paper")]
+    texts += [("ink", "bad-paper")]
+
+    assert {pair: value for pair in texts if (value := contrast(*map(of.get, pair))) < 4.5} == {}  # type: ignore[arg-type]
+    assert contrast(of["bar"], of["room"]) >= 3
+
+
+# ------------------------------------------------------------------------------- over the network
+
+
+def ask(
+    address: str, path: str = "/", method: str = "GET", **headers: str
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """Ask over a connection of its own."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE_S)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    found = (answer.status, answer.headers, answer.read())
+    connection.close()
+    return found
+
+
+def say(address: str, words: bytes) -> bytes:
+    """Say something that need not be HTTP; return the whole answer."""
+    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port)) as client:
+        client.sendall(words)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A dashboard on which all is well, with a route that fails."""
+
+    async def broken(_request: Request) -> Response:
+        raise RuntimeError("s3cret")
+
+    app = make_app(settings_module.load(), healthy, lambda: "")
+    app.router.routes.append(Route("/broken", broken))
+    with served(app) as address:
+        yield address
+
+
+#: Method, path, what it is answered with, and with which type.
+ANSWERS = [
+    ("GET", "/", 200, "text/html; charset=utf-8"),
+    ("HEAD", "/", 200, "text/html; charset=utf-8"),
+    ("GET", "/?still", 200, "text/html; charset=utf-8"),
+    ("GET", "/status.json", 200, "application/json"),
+    ("GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8"),
+    ("GET", "/healthz", 200, "text/plain; charset=utf-8"),
+    ("GET", "/readyz", 200, "text/plain; charset=utf-8"),
+    ("GET", "/style.css", 200, "text/css; charset=utf-8"),
+    ("GET", "/metrics/", 404, "text/plain; charset=utf-8"),
+    ("GET", "/%3Cscript%3Ealert(1)%3C/script%3E", 404, "text/plain; charset=utf-8"),
+    ("GET", "//evil.example/", 404, "text/plain; charset=utf-8"),
+    ("POST", "/", 405, "text/plain; charset=utf-8"),
+    ("DELETE", "/status.json", 405, "text/plain; charset=utf-8"),
+    ("TRACE", "/", 405, "text/plain; charset=utf-8"),
+    ("OPTIONS", "/metrics", 405, "text/plain; charset=utf-8"),
+    ("GET", "/broken", 500, "text/plain; charset=utf-8"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "kind"), ANSWERS)
+def test_every_answer_forbids_to_run_anything(
+    address: str, method: str, path: str, status: int, kind: str
+) -> None:
+    """Routes and errors alike carry the policy once; none echoes what was asked or what failed."""
+    answered, headers, body = ask(address, path, method)
+
+    assert (answered, headers["Content-Type"]) == (status, kind)
+    assert {name: headers.get_all(name) for name in protocol.HEADERS} == {
+        name: [value] for name, value in protocol.HEADERS.items()
+    }
+    assert "server" not in headers
+    assert bool(body) == (method != "HEAD")
+    assert b"alert(1)" not in body
+    assert b"s3cret" not in body
+    assert b"Traceback" not in body
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /\x01<script> HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000,
+    ],
+)
+def test_what_is_no_http_is_refused_with_the_same_policy(address: str, words: bytes) -> None:
+    """Even what uvicorn answers by itself carries the headers."""
+    head, _, body = say(address, words).partition(b"\r\n\r\n")
+    lines = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert body == b"Invalid HTTP request received."
+    assert {name.lower(): value.lower() for name, value in protocol.HEADERS.items()}.items() <= (
+        lines.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8080", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:8080", 200),
+        ("rasid.example.org", 200),
+        ("a.inside.example", 200),
+        ("evil.example", 400),
+        ("localhost.evil.example", 400),
+        ("127.0.0.1.evil.example:8080", 400),
+        ("inside.example", 400),
+        ("", 400),
+        ("[::1", 400),
+        ("localhost/..", 400),
+        ("10.0.0.7", 400),
+    ],
+)
+def test_only_names_it_goes_by_are_answered(named: str, host: str, status: int) -> None:
+    """A page of strangers cannot have its name lead here and read what is answered."""
+    answered, headers, body = ask(named, "/status.json", Host=host)
+
+    assert answered == status
+    assert (b"articles" in body) == (status == 200)
+    assert headers["Content-Security-Policy"]
+
+
+@pytest.fixture(scope="module")
+def named() -> Iterator[str]:
+    """A dashboard with names of its own."""
+    given = settings_module.load(dashboard_hosts="rasid.example.org, *.inside.example")
+    with served(make_app(given, healthy, lambda: "")) as address:
+        yield address
+
+
+@pytest.mark.parametrize("hosts", ["*", "a b", "http://x", "a,*", "a;b", "*x.example"])
+def test_any_name_is_no_name(hosts: str) -> None:
+    """A setting that would let every name in is refused."""
+    with pytest.raises(RasidError, match="RASID_DASHBOARD_HOSTS"):
+        settings_module.load(RASID_DASHBOARD_HOSTS=hosts)
+
+
+def test_it_refreshes_itself_unless_held_still(address: str) -> None:
+    """Without a script, by a header; a reader may hold the page still."""
+    assert ask(address, "/")[1]["Refresh"] == "15"
+    assert ask(address, "/?still")[1]["Refresh"] is None
+    assert b'href="/?still"' in ask(address, "/")[2]
+
+
+def test_not_ready_says_why() -> None:
+    """503 with the reason, in words, and all is still answered."""
+    with showing(healthy(), "the database's schema is at version 3") as address:
+        assert ask(address, "/readyz")[::2] == (503, b"the database's schema is at version 3\n")
+        assert ask(address, "/healthz")[0] == 200
+
+
+def test_more_connections_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told so, with the policy, and nobody waits; later all is answered again."""
+    monkeypatch.setattr(run, "CONNECTIONS", 5)
+    with showing(healthy()) as address:
+        place = (urlsplit(address).hostname or "", urlsplit(address).port or 0)
+        with ExitStack() as held:
+            for _ in range(5):
+                held.enter_context(socket.create_connection(place))
+            until(lambda: ask(address)[0] == 503)
+            assert ask(address)[1]["Content-Security-Policy"]
+        until(lambda: ask(address)[0] == 200)
+
+
+@pytest.mark.parametrize("words", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_connection_ends(monkeypatch: pytest.MonkeyPatch, words: bytes) -> None:
+    """Who says nothing, or never comes to an end, holds a connection for a bounded time."""
+    monkeypatch.setattr(protocol, "CONNECTION_S", 0.1)
+    with showing(healthy()) as address:
+        assert say(address, words) == b""
+
+
+def test_an_answer_waits_for_nothing() -> None:
+    """Its parts go out at once; else each would take the 40 ms that a client waits to confirm."""
+    listening = run.listener(settings_module.load(dashboard_port=0))
+    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as one:
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_port_that_is_taken() -> None:
+    """Another program listens there: the error says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RasidError, match=f"port {port}: another .* RASID_DASHBOARD_PORT"):
+            run.listener(settings_module.load(dashboard_port=port))
+    with pytest.raises(
+        RasidError, match=r"cannot listen on 203\.0\.113\.9 .* RASID_DASHBOARD_BIND"
+    ):
+        run.listener(settings_module.load(dashboard_bind="203.0.113.9"))
+
+
+# ---------------------------------------------------------------------------------- one at a time
+
+
+def test_it_is_asked_once_however_many_want_it() -> None:
+    """A hundred at the same time are one question, and the next moment it is not asked again."""
+    asked = []
+
+    def ask_slowly() -> int:
+        asked.append(threading.current_thread())
+        time.sleep(0.1)
+        return len(asked)
+
+    async def many() -> list[int]:
+        asking = Latest(ask_slowly, keep_s=60)
+        answers = [await asking.get(PATIENCE_S) for _ in range(3)]
+        answers += await asyncio.gather(*(asking.get(PATIENCE_S) for _ in range(100)))
+        return [answer.value for answer in answers if answer]
+
+    assert asyncio.run(many()) == [1] * 103
+    assert len(asked) == 1
+
+
+def test_nobody_waits_for_what_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The older answer comes, or none; the question is asked by one thread all the while."""
+    monkeypatch.setattr(latest, "SHARE", 1e9)  # each is due at once
+    answer = threading.Event()
+    stuck: list[threading.Thread] = []
+
+    def ask_once() -> str:
+        if stuck:
+            answer.wait()
+        stuck.append(threading.current_thread())
+        return "old" if len(stuck) == 1 else "new"
+
+    async def look() -> tuple[list[str], float]:
+        asked = Latest(ask_once, keep_s=0)
+        seen = [await asked.get(PATIENCE_S)]
+        seen += await asyncio.gather(*(asked.get(0.01) for _ in range(50)))
+        waiting_s = asked.waiting_s
+        answer.set()
+        seen.append(await asked.get(PATIENCE_S))
+        return [one.value for one in seen if one], waiting_s
+
+    seen, waiting_s = asyncio.run(look())
+    assert seen == ["old"] * 51 + ["new"]
+    assert waiting_s > 0
+    assert len(stuck) == 2
+
+
+def test_an_answer_that_took_long_is_kept_for_long() -> None:
+    """However large the store is, asking takes a twentieth of its time."""
+
+    def slowly() -> float:
+        time.sleep(0.05)
+        return time.monotonic()
+
+    async def look() -> float:
+        asked = Latest(slowly, keep_s=0)
+        began = await asked.get(PATIENCE_S)
+        now = began
+        while now == began:
+            await asyncio.sleep(0.005)
+            now = await asked.get(PATIENCE_S)
+        assert began
+        assert now
+        return now.at - began.at
+
+    assert asyncio.run(look()) >= 0.05 * 20
+
+
+def test_no_password_is_shown() -> None:
+    """What a store says of itself is shown without passwords, wherever they stand."""
+    given = settings_module.load(
+        database_url="postgresql://rasid:hunter22hunter@db/rasid",
+        redis_url="redis://:swordfish@q/0",
+    )
+    words = "cannot reach redis://:swordfish@q/0: hunter22hunter is wrong; ?access_token=abc"
+
+    assert health.without_secrets(words, given) == (
+        "cannot reach redis://***@q/0: *** is wrong; ?access_token=***"
+    )
