@@ -63,47 +63,28 @@ def link(connection: Connection, documents: Documents, article_ids: Sequence[int
     Raises:
         TransientError: Postgres is away; what is missing is done when this is called again.
     """
-    waiting, candidates = _found(connection, article_ids)
-    if not waiting:
-        return
-    verdicts = _verdicts(connection, documents, waiting, candidates)
-    links: list[Link] = []
-    alone: list[Waiting] = []
-    overlaps: list[Overlap] = []
-    for article in waiting:
-        verdict = verdicts[article.article_id]
-        overlaps += verdict.overlaps
-        if found := _link(article, verdict, candidates.get(article.article_id, ())):
-            links.append(found)
-        else:
-            alone.append(article)
-    stories.link(connection, links, overlaps, alone)
-
-
-def _found(
-    connection: Connection, article_ids: Sequence[int]
-) -> tuple[list[Waiting], dict[int, list[Candidate]]]:
-    """Return those of the articles that need to be looked up, and candidates for each.
-
-    And those whom they may join that have a new text: they may be about to leave their stories, and
-    would leave behind who joined them there before.
-    """
-    asked, candidates = set(article_ids), dict[int, list[Candidate]]()
-    while True:
-        waiting = stories.waiting(connection, sorted(asked)) if asked else []
-        if waiting:
-            ids = [article.article_id for article in waiting]
-            candidates = stories.candidates(connection, ids, SIGNATURE_VERSION)
-        changed = {
-            article_id
-            for found in candidates.values()
-            for candidate in found
-            for article_id in candidate.changed_ids
-        }
-        changed |= {a.changed_owner_id for a in waiting if a.changed_owner_id is not None}
-        if changed <= asked:
-            return waiting, candidates
-        asked |= changed
+    asked = set(article_ids)
+    while asked:
+        waiting = stories.waiting(connection, sorted(asked))
+        if not waiting:
+            return
+        ids = [article.article_id for article in waiting]
+        candidates = stories.candidates(connection, ids, SIGNATURE_VERSION)
+        verdicts = _verdicts(connection, documents, waiting, candidates)
+        links: list[Link] = []
+        alone: list[Waiting] = []
+        overlaps: list[Overlap] = []
+        for article in waiting:
+            verdict = verdicts[article.article_id]
+            overlaps += verdict.overlaps
+            if found := _link(article, verdict, candidates.get(article.article_id, ())):
+                links.append(found)
+            else:
+                alone.append(article)
+        unsettled = stories.link(connection, links, overlaps, alone)
+        if not unsettled:
+            return
+        asked.update(unsettled)
 
 
 def _verdicts(

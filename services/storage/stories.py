@@ -24,8 +24,6 @@ class Waiting:
     sketch: bytes
     #: A story of its own, rightly described: nothing to write if nobody shares its text.
     alone: bool
-    #: Who had its very text first, if that one has it anew and so may be about to leave its story.
-    changed_owner_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +140,11 @@ def link(
     links: Sequence[Link],
     overlaps: Iterable[Overlap],
     alone: Sequence[Waiting],
-) -> None:
+) -> list[int]:
     """Join stories, keep the overlaps, and note that all of these have been looked up.
+
+    Return the articles that have to be looked up along with these, which is then all there is to
+    do: they have new texts, and may be about to leave the stories these would come into.
 
     Repeatable; the events of the change feed are written where a story changes. Articles that were
     purged meanwhile, or have another text than was compared, are passed over.
@@ -159,21 +160,31 @@ def link(
                 # Overlaps first and in one order: nobody waits for one while holding the lock.
                 if pairs:
                     cursor.executemany(SQL.add_overlap, [pairs[key] for key in sorted(pairs)])
-                if links:
-                    _join(connection, links)
+                if links and (unsettled := _join(connection, links)):
+                    return unsettled
         if alone:
             marks = {
                 "ids": [found.article_id for found in alone],
                 "versions": [found.version for found in alone],
             }
             connection.execute(SQL.mark, marks)
+    return []
 
 
-def _join(tx: Connection, links: Sequence[Link]) -> None:
-    ids = {article_id for found in links for article_id in (found.article_id, *found.matches)}
+def _join(tx: Connection, links: Sequence[Link]) -> list[int]:
+    matches = [match for found in links for match in found.matches.items()]
+    values = {
+        "ids": [found.article_id for found in links],
+        "versions": [found.version for found in links],
+        "matches": [article_id for article_id, _ in matches],
+        "match_versions": [version for _, version in matches],
+    }
     tx.execute(SQL.lock)
-    tx.execute(SQL.hold, {"ids": sorted(ids)})
-    if leaving := [found for found in links if found.leave]:
+    tx.execute(SQL.hold, values)
+    if unsettled := tx.execute(SQL.unsettled, values).fetchall():
+        return [int(str(article_id)) for (article_id,) in unsettled]
+    leaving = [found for found in links if found.leave]
+    if leaving:
         values = {
             "ids": [found.article_id for found in leaving],
             "versions": [found.version for found in leaving],
@@ -190,6 +201,7 @@ def _join(tx: Connection, links: Sequence[Link]) -> None:
     ]
     with tx.cursor() as cursor:
         cursor.executemany(SQL.link, rows)
+    return []
 
 
 def listing(

@@ -444,6 +444,30 @@ class TestTextsThatChange:
             ["b.example", "c.example"],
         ]
 
+    def test_joined_when_it_has_changed_again(
+        self, connection: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where that one has still another text by the time who joins it is looked up."""
+        tell(connection, copied("a.example", story(1)), copied("b.example", story(1) + " وكالات"))
+        ids = save(connection, copied("b.example", story(2), hour=2), copied("c.example", story(2)))
+        once_more = copied("b.example", story(2) + " رويترز", hour=3)
+        real = stories.waiting
+
+        def waiting(own: Connection, article_ids: Sequence[int]) -> list[stories.Waiting]:
+            found = real(own, article_ids)
+            monkeypatch.setattr(stories, "waiting", real)
+            save(other, once_more)
+            return found
+
+        monkeypatch.setattr(stories, "waiting", waiting)
+        worker_stories.link(connection, Documents(), ids)
+        worker_stories.link(connection, Documents(), ids)
+
+        assert sorted(map(sorted, members(connection).values())) == [
+            ["a.example"],
+            ["b.example", "c.example"],
+        ]
+
     @pytest.mark.parametrize("first", ["b.example", "c.example"])
     def test_exact_copy_before_it_has_left(self, connection: Connection, first: str) -> None:
         """Nor does an exact copy that is too short to be compared, whoever had the text first."""

@@ -55,12 +55,9 @@ select
     member.article_id, member.version, member.looked_version, member.sketch,
     article.duplicate_of is null and story.longest_id = member.article_id
         and story.longest_tokens_count = member.tokens_count and story.articles_count = 1
-        and not exists (select from rasid.articles where duplicate_of = article.id) as alone,
-    owner.article_id as changed_owner_id
+        and not exists (select from rasid.articles where duplicate_of = article.id) as alone
 from rasid.story_articles as member
 join rasid.articles as article on article.id = member.article_id
-left join rasid.story_articles as owner on owner.article_id = article.duplicate_of
-    and coalesce(abs(owner.looked_version), 1) <> owner.version
 left join rasid.stories as story on story.id = member.story_id
 where member.article_id = any(%(ids)s)
     and member.looked_version is distinct from member.version;
@@ -165,7 +162,7 @@ select count(*) from (
     select from rasid.story_articles
     where story_id in (
         select story_id from rasid.story_articles
-        where article_id = any(%(ids)s) or article_id in (
+        where article_id = any(%(ids)s) or article_id = any(%(matches)s) or article_id in (
             select duplicate_of from rasid.articles where id = any(%(ids)s)
             union all
             select id from rasid.articles where duplicate_of = any(%(ids)s)
@@ -173,6 +170,25 @@ select count(*) from (
     )
     order by article_id for no key update
 ) as held;
+
+-- name: unsettled
+-- Whom one is about to be joined with that has a new text and has not been looked up with it: it may
+-- have to leave its story, and would leave behind there who has joined it. Not those looked up here.
+select member.article_id
+from rasid.story_articles as member
+join rasid.stories as story on story.id = member.story_id and story.articles_count > 1
+where coalesce(abs(member.looked_version), 1) <> member.version
+    and (
+        (member.article_id, member.version) in (
+            select * from unnest(%(matches)s::bigint[], %(match_versions)s::integer[])
+        )
+        or member.article_id in (
+            select duplicate_of from rasid.articles where id = any(%(ids)s)
+        )
+    )
+    and (member.article_id, member.version) not in (
+        select * from unnest(%(ids)s::bigint[], %(versions)s::integer[])
+    );
 
 -- name: leave
 -- Articles whose new text nobody in their stories shares, each once, before any is joined with others:
