@@ -84,6 +84,7 @@ def link(connection: Connection, documents: Documents, article_ids: Sequence[int
         unsettled = stories.link(connection, links, overlaps, alone)
         if not unsettled:
             return
+        # They go first: together with these, or somebody else has done it by now.
         asked.update(unsettled)
 
 
