@@ -41,8 +41,10 @@ def make_app(settings: Settings) -> Celery:
         worker_eta_task_limit=100,
         worker_hijack_root_logger=False,
         worker_consumer="worker.consumer:Consumer",
-        # Off, a worker whose slots were all busy when Redis went away never resumes.
-        worker_enable_remote_control=True,
+        worker_pool="worker.pool:Pool",
+        # Nobody who reaches the broker gives orders to workers. And it is the one read of Celery's
+        # loop without a time limit.
+        worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # A broker at its memory limit answers with an error that would end the worker.
         broker_channel_error_retry=True,
@@ -77,7 +79,6 @@ def main(settings: Settings) -> None:
             [
                 "--quiet",
                 "worker",
-                "--pool=prefork",
                 f"--queues={','.join(CELERY_QUEUES.values())}",
                 "--without-gossip",
                 "--without-mingle",

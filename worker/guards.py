@@ -26,7 +26,7 @@ STALLED_EXIT = 75  # EX_TEMPFAIL: start me again
 #: Seconds between two looks; of a loop that is well, and of whoever watches that loop.
 LOOK_EVERY_S = 2.0
 WATCH_EVERY_S = 5.0
-#: Looks without credit until the worker ends.
+#: Looks at credit that nothing uses until the worker connects anew, and again until it ends.
 STALLED_LOOKS = 3
 #: A loop may rightly wait for a Redis that takes no connection or does not answer, so many times;
 #: then, without a look, the worker ends.
@@ -70,10 +70,11 @@ def end_within(seconds: float) -> None:
 
 
 class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Ends a worker that can no longer consume, or whose event loop does not turn.
+    """Mends or ends a worker that can no longer consume, ends one whose event loop does not turn.
 
-    After an outage of Redis Celery can be left without credit to fetch anything although nothing
-    is being worked on, for ever. While all is well it touches a file, which is the health check.
+    What cannot be acknowledged, because Redis is away just then, holds its credit for ever: Celery
+    fetches less, in the end nothing, although nothing is being worked on. A new connection has all
+    credit. While all is well it touches a file, which is the health check.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -107,15 +108,17 @@ class StallGuard(bootsteps.StartStopStep):  # type: ignore[misc]
         channel = getattr(consumer.task_consumer, "channel", None)
         if channel is None:
             return
-        busy = state.reserved_requests or state.active_requests
-        if channel.qos.can_consume() or busy:
+        held = channel.qos.prefetch_count - channel.qos.can_consume_max_estimate()
+        if held <= len({*state.reserved_requests, *state.active_requests}):
             self._stalled = 0
             if self._alive.name:
                 self._alive.touch()
             return
         self._stalled += 1
-        if self._stalled >= STALLED_LOOKS:
+        if self._stalled >= 2 * STALLED_LOOKS:
             leave("it can take no more messages")
+        if self._stalled == STALLED_LOOKS:
+            raise ConnectionError("credit was lost")  # Celery connects anew
 
     def _watch(self) -> None:
         # Watches are counted, not seconds: a process that was frozen has not been silent.

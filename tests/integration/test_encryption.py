@@ -22,7 +22,7 @@ from redis.exceptions import NoPermissionError
 from services.dashboard.run import Stores
 from services.local import Stack
 from services.queue import Queue
-from services.queue.broker import CELERY_QUEUES
+from services.queue.broker import CELERY_QUEUES, make_celery
 from services.shared import settings as settings_module
 from services.shared.errors import TransientError
 from services.shared.settings import Settings
@@ -146,7 +146,8 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
     """Pages reach Postgres over TLS, with rights for each process' own work and for no other.
 
     Meanwhile somebody puts on the queue whatever he likes: the worker goes on, each is counted,
-    nothing is unpickled, and none comes again.
+    nothing is unpickled, and none comes again. Nor does it take orders over Celery's remote
+    control, whoever gives them.
     """
     producer = Queue(over_tls("crawler"))
     trap = tmp_path / "unpickled"
@@ -172,12 +173,14 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
         # The hint is lost: the reconciler sends it again.
         with redis.Redis(unix_socket_path=str(empty_redis.broker_socket)) as broker:
             broker.ltrim(CELERY_QUEUES["bulk"], 1, 0)
-        until(
-            lambda: (
-                not (producer.depth().total or anybody.exists(FORGOTTEN) or producer.messages())
-            ),
-            lambda: log.read_text("utf-8")[-3000:],
-        )
+
+        def drained() -> bool:
+            return not (producer.depth().total or anybody.exists(FORGOTTEN) or producer.messages())
+
+        until(drained, lambda: log.read_text("utf-8")[-3000:])
+        _give_orders(over_tls("operator"))
+        assert producer.publish([page(HTML, requested_url="https://example.org/5")], "live") == 1
+        until(drained, lambda: log.read_text("utf-8")[-3000:])
     with closing(Stores(over_tls("dashboard"))) as stores:
         assert stores.ready() == ""
         told = stores.look()
@@ -191,7 +194,7 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
 
     assert told.store
     assert told.depth
-    assert sum(told.store.outcomes.values()) == 5 + len({FORGOTTEN, "0"})
+    assert sum(told.store.outcomes.values()) == 6 + len({FORGOTTEN, "0"})
     assert not trap.exists()
     refused = [line for line in said.splitlines() if "message refused" in line]
     assert len(refused) == len(refuse)
@@ -215,6 +218,26 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
         with pytest.raises(NoPermissionError):
             attempt()
     bodies.close()
+
+
+def _give_orders(settings: Settings) -> None:
+    control = make_celery(settings).control
+    control.shutdown()
+    control.pool_shrink(100)
+    for queue in CELERY_QUEUES.values():
+        control.cancel_consumer(queue)
+    assert not control.ping(timeout=1)
+
+
+def test_who_brings_pages_gives_no_orders(over_tls: Login) -> None:
+    """A stolen login that needs no remote control of Celery's cannot even say anything there."""
+    for login in ("crawler", "importer", "dashboard"):
+        settings = over_tls(login)
+        client = redis.Redis.from_url(
+            str(settings.redis_url), ssl_ca_certs=str(settings.redis_ca_file)
+        )
+        with client, pytest.raises(NoPermissionError):
+            client.publish("/0.celery.pidbox", "{}")
 
 
 def test_only_who_is_vouched_for_is_trusted(
