@@ -15,7 +15,7 @@ RUNS = 2
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_every_kind_of_fault(tmp_path: Path) -> None:
     """Whatever fails, each page ends exactly once as on a calm day, and nothing is left over."""
     most = -(-len(FAULTS) // RUNS)

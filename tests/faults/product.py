@@ -44,6 +44,8 @@ QUICK = {
 #: What stands for `restart: always`: seconds until a process that ended is started again.
 RESTART_S = 0.5
 TICK_S = 0.05
+#: Longer than a worker's own patience with a task that hangs.
+STOPPED_WITHIN_S = 60.0
 CLOCK = Path(__file__).with_name("clock.c")
 
 T = TypeVar("T")
@@ -232,7 +234,7 @@ class Product:
                 one.popen.terminate()
         for name, one in self.running.items():
             try:
-                codes[name] = one.popen.wait(20)
+                codes[name] = one.popen.wait(STOPPED_WITHIN_S)
             except subprocess.TimeoutExpired:
                 codes[name] = 999
             processes.kill_group(one.popen.pid)

@@ -26,11 +26,12 @@ from worker.guards import STALLED_EXIT
 
 #: The Redis for bodies may have so much, the worst case included.
 MAX_MEMORY_MB = 32
-FLOW_WITHIN_S = 60.0
-DRAINED_WITHIN_S = 150.0
+#: Whoever waits so long waits in vain, also where the machine does much else.
+FLOW_WITHIN_S = 180.0
+DRAINED_WITHIN_S = 400.0
 #: Beside what its faults take by their plan; nothing may take longer, whatever it waits for.
-RUN_WITHIN_S = 400.0
-ACCOUNT_WITHIN_S = 120.0
+RUN_WITHIN_S = 1000.0
+ACCOUNT_WITHIN_S = 300.0
 
 Say = Callable[[str], None]
 
