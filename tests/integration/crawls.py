@@ -6,17 +6,22 @@ It logs in as the crawler, who may do less than the tests.
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar, cast
+
+import pytest
 
 from crawler import run as crawler_run
 from crawler.spiders.base import FrontierSpider
 from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
 from services.demo.site import Site
+from services.local import directories
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Rules, Source
 from tests.patience import PATIENCE_S
@@ -25,6 +30,10 @@ from tests.roles import as_role
 # Each crawl is forked off a server that has imported what it needs: an import costs a second.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["crawler.run", "crawler.spiders.source"])
+# That server's socket lies where others do: in TMPDIR its path may be too long.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(tempfile, "tempdir", str(directories.sockets_root()))
+    util.get_temp_dir()
 END_S = PATIENCE_S
 #: For those that are to be killed: they are soon forgotten. Whoever lives must be able to keep its
 #: leases on a machine that does much else, so nobody else's are so short.
