@@ -21,7 +21,8 @@ where stands.article_id = any(%(ids)s)
 -- name: candidates
 -- Articles of other stories and outlets that share a hash, the earliest of them. Of each hash so
 -- many of the earliest carriers are looked at; one that stands in many stories, and in several of
--- each outlet, is boilerplate.
+-- each outlet, is boilerplate. Of each article those before it decide: as many as make boilerplate
+-- are always found, also where more come at once, so that it is known as such.
 with mine as (
     select mine.hash, mine.article_id, own.story_id, own.outlet
     from unnest(%(hashes)s::bigint[], %(article_ids)s::bigint[]) as mine (hash, article_id)
@@ -44,13 +45,19 @@ found as (
         limit 1
     ) as member
 ),
+seen as (
+    select
+        hash, article_id, bool_or(counts) as counts,
+        count(distinct story_id) filter (where other_id <= article_id) as stories_count,
+        count(distinct coalesce(outlet, '')) filter (where other_id <= article_id)
+            as outlets_count
+    from found
+    group by hash, article_id
+),
 telling as (
-    select hash from found
-    group by hash
-    having bool_or(counts) and (
-        count(distinct story_id) <= %(stories)s
-        or count(distinct story_id) <= %(stories_each)s * count(distinct coalesce(outlet, ''))
-    )
+    select hash, article_id from seen
+    where counts
+        and stories_count <= greatest(%(stories)s, %(stories_each)s * outlets_count)
 ),
 -- Who stands in a quotation leads to it: of all who carry a hash the first are enough.
 first as (
@@ -58,7 +65,7 @@ first as (
         article_id, other_id,
         row_number() over (partition by hash, article_id order by other_id) as place
     from found
-    join telling using (hash)
+    join telling using (hash, article_id)
     where counts
 ),
 pairs as (
