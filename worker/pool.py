@@ -58,6 +58,16 @@ class Processes(AsynPool):  # type: ignore[misc]
         process waits half a minute. Of what comes twice by this the second is done already.
         """
 
+    def _track_child_process(self, proc: Any, hub: Any) -> None:
+        """Look whether a process ends; anew where it ends just now, which else ends the worker.
+
+        A new connection has all of them looked at. Of one that is ending Celery has given up the
+        file it looks at, and stumbles over that.
+        """
+        if getattr(proc, "_sentinel_poll", 0) is None:
+            del proc._sentinel_poll  # noqa: SLF001 - as if it had never been looked at
+        super()._track_child_process(proc, hub)
+
 
 class Pool(TaskPool):  # type: ignore[misc]
     """What Celery is told to use."""

@@ -179,3 +179,31 @@ def test_lost_credit_comes_back(start: Callable[[float], Worker]) -> None:
     worker.until(lambda: set(ids) <= set(worker.done()))
     worker.until(lambda: not worker.broker.hlen("unacked") and not worker.queue.messages())
     worker.do("1" * 32)
+
+
+#: A pool that has its event loop anew while a process of its ends, and is not gone yet.
+ENDING = """
+import os
+
+from kombu.asynchronous import Hub
+
+from worker.pool import Processes
+
+hub, pool = Hub(), Processes(1, threads=False)
+pool.register_with_event_loop(hub)
+(child,) = pool._pool
+pool._untrack_child_process(child, hub)
+hub.reset()
+pool.register_with_event_loop(hub)
+os.kill(child.pid, 9)
+while child in pool._pool:
+    hub.run_once()
+os._exit(7)
+"""
+
+
+def test_a_process_ends_while_the_broker_is_lost() -> None:
+    """A process that ends just as the worker connects anew does not end the worker, but is seen."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-P", "-c", ENDING], env=environment, check=False)
+    assert ended.returncode == 7
