@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -65,7 +66,8 @@ class Latest(Generic[T]):
 
         def run() -> None:
             value = self._ask()
-            loop.call_soon_threadsafe(self._take, value)
+            with suppress(RuntimeError):  # nobody wants to know any more: the server has ended
+                loop.call_soon_threadsafe(self._take, value)
 
         threading.Thread(target=run, daemon=True).start()
 

@@ -32,6 +32,7 @@ STORES = ("postgres", "redis-broker", "redis-bodies")
 PROCESSES = ("crawler", "dashboard", "reconciler", "worker")
 #: What is published: to the host's own address alone.
 PUBLISHED = {"dashboard": "8080/tcp"}
+PROMETHEUS = "prom/prometheus:v3.5.0"
 MAX_IMAGE_MB = 500  # 160 of it are the base, 67 DuckDB, which writes Parquet
 ARTICLES, SCRAPS = 1_800, 90
 
@@ -189,6 +190,18 @@ def test_the_dashboard_is_published(project: Project) -> None:
     assert (told["problems"], told["well"], ready) == ([], True, 200)
     assert set(told["queue"]) == {"live", "bulk", "replay"}
     assert "Traceback" not in log
+
+
+def test_alarms(project: Project) -> None:
+    """Prometheus takes its configuration, and each alarm comes when it should and not before."""
+    if not docker("image", "ls", "-q", PROMETHEUS):
+        pytest.skip(f"{PROMETHEUS} is not there")
+    promtool = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "promtool", "prometheus")
+    told = project.compose(*promtool, "check", "config", "/etc/prometheus/prometheus.yml")
+    told += project.compose(*promtool, "test", "rules", "/etc/prometheus/rules-test.yml")
+
+    assert "SUCCESS: 12 rules found" in told
+    assert "FAILED" not in told
 
 
 def passwords(project: Project) -> dict[str, str]:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -295,6 +295,43 @@ def test_what_is_no_http_is_refused_with_the_same_policy(address: str, words: by
     assert {name.lower(): value.lower() for name, value in protocol.HEADERS.items()}.items() <= (
         lines.items()
     )
+
+
+METHODS = st.sampled_from([b"GET", b"HEAD", b"POST", b"CONNECT", b"get", b"PRI"]) | st.binary(
+    max_size=8
+)
+TARGETS = st.sampled_from([b"/", b"*", b"/metrics", b"http://x/", b"//"]) | st.binary(max_size=40)
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"Host: localhost",
+            b"Transfer-Encoding: chunked",
+            b"Content-Length: 5",
+            b"Expect: 100-continue",
+            b"Upgrade: websocket",
+            b"Connection: Upgrade",
+            b"Connection: close",
+        ]
+    )
+    | st.binary(max_size=30),
+    max_size=6,
+)
+
+
+@given(METHODS, TARGETS, LINES, st.binary(max_size=60))
+def test_whatever_is_asked(
+    address: str, method: bytes, target: bytes, lines: list[bytes], body: bytes
+) -> None:
+    """Any bytes get no answer, or one that carries the policy and is no fault of ours."""
+    asked = b"\r\n".join([method + b" " + target + b" HTTP/1.1", *lines, b"", body])
+    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port)) as client:
+        client.sendall(asked)
+        client.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+            found = answer.removeprefix(b"HTTP/1.1 100 \r\n\r\n")
+            assert found == b"" or found.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
+            assert found.count(b"HTTP/1.1 ") <= found.count(b"\r\ncontent-security-policy: ")
 
 
 @pytest.mark.parametrize(
