@@ -145,7 +145,11 @@ def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -
     companions = {c.article_id for c in candidates if c.story_id in own}
     # Those that have a new text as well may be about to leave, too, and are no reason to stay.
     settled = companions.difference(*(c.changed_ids for c in candidates))
-    leave = changed and bool(companions) and settled.isdisjoint(verdict.matches)
+    copies = {i for o in verdict.overlaps if o.relation == "same_story" for i in _ids(o)}
+    stays = not companions.isdisjoint(verdict.matches) and not (
+        settled and settled.isdisjoint(copies)
+    )
+    leave = changed and bool(companions) and not stays
     if article.alone and not verdict.matches:
         return None
     versions = {c.longest_id: c.longest_version for c in candidates}
@@ -156,6 +160,10 @@ def _link(article: Waiting, verdict: Verdict, candidates: Sequence[Candidate]) -
         matches={match: versions[match] for match in verdict.matches},
         leave=leave,
     )
+
+
+def _ids(overlap: Overlap) -> tuple[int, int]:
+    return overlap.article_id, overlap.other_article_id
 
 
 def refresh(

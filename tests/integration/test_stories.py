@@ -423,6 +423,16 @@ class TestTextsThatChange:
             ["1.example", "a.example", "b.example"],
         ]
 
+    @pytest.mark.parametrize("count", [2, 3, 5])
+    def test_corrected_alike_together(self, connection: Connection, count: int) -> None:
+        """Those of a story that are corrected together stay with who was not, however alike."""
+        hosts = ["a.example", "b.example", "c.example", "d.example", "e.example"]
+        tell(connection, *(copied(host, story(1) + f" {host}") for host in hosts))
+        corrected = story(1) + " " + " ".join(words("corrected", 12))
+        tell(connection, *(copied(host, corrected, hour=2) for host in hosts[:count]))
+
+        assert [len(found) for found in members(connection).values()] == [5]
+
     def test_changed_before_it_was_looked_up(self, connection: Connection) -> None:
         """Nor does an article stay with who joined it by its first text before it was looked up."""
         ids = save(connection, copied("a.example", story(1)))

@@ -64,7 +64,8 @@ where member.article_id = any(%(ids)s)
 
 -- name: candidates
 -- Articles that share a band with one of these and arrived in this month or the last; of a band
--- that very many share, the first hundred. And two others of the story an article is in already.
+-- that very many share, the first hundred. And two others of the story an article is in already,
+-- rather those that have no new text themselves.
 with shared as (
     select probe.article_id as probe_id, candidate.article_id, false as certain
     from rasid.bands as probe
@@ -100,11 +101,12 @@ with shared as (
     cross join lateral (
         (select article_id from rasid.story_articles
             where story_id = probe.story_id and article_id <> probe.article_id
-            order by dated_at, article_id limit 1)
+            order by coalesce(abs(looked_version), 1) <> version, dated_at, article_id limit 1)
         union all
         (select article_id from rasid.story_articles
             where story_id = probe.story_id and article_id <> probe.article_id
-            order by tokens_count desc, article_id limit 1)
+            order by coalesce(abs(looked_version), 1) <> version, tokens_count desc, article_id
+            limit 1)
     ) as other
     where probe.article_id = any(%(ids)s)
 ),
