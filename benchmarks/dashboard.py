@@ -90,6 +90,7 @@ def store(url: str) -> None:
     """Print what each question costs."""
     sql = queries("status")
     with connect(url) as db:
+        db.execute(b"set max_parallel_workers_per_gather = 0")  # whose CPU would not be seen
         edges = db.execute(sql.first_ids).fetchall()
         values = {"first_ids": [row[2] for row in edges], "since_id": edges[24][2]}
         for name in sql._queries:  # noqa: SLF001 - each of them
@@ -102,6 +103,7 @@ def store(url: str) -> None:
                 db.execute(text, values if b"%(" in text else None).fetchall()
             cpu = (cpu_ms(db.info.backend_pid) - before) / 3
             print(f"{name:20} {cpu:8.1f} ms CPU {(time.monotonic() - began) / 3 * 1e3:8.1f} ms")
+        db.execute(b"reset max_parallel_workers_per_gather")
         began = time.monotonic()
         status.read(db)
         status.activity(db)
