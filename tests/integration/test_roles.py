@@ -196,6 +196,8 @@ FORBIDDEN = {
     """,
     "dashboard": """
         select text from rasid.articles
+        select title from rasid.articles
+        select url from rasid.articles
         select * from media.articles
         select body from rasid.captures
         select header from rasid.dead_letters
