@@ -1,7 +1,7 @@
 """What both stores say goes in; whether all is well comes out, and what is not, in words."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from services.queue import Depth, Queue
@@ -27,8 +27,8 @@ class Health:
     store: Status | None = None
     activity: Activity | None = None
     depth: Depth | None = None
+    #: What dead letters said, and what is wrong: without passwords and tokens.
     brake: Braked | None = None
-    #: Without passwords and tokens.
     problems: tuple[str, ...] = ()
 
 
@@ -44,7 +44,7 @@ def look(database: Database, queue: Queue) -> Health:
         silent.append(str(error))
     try:
         depth = queue.depth()
-        brake = queue.brake.state()
+        brake = brake_of(queue)
     except TransientError as error:
         silent.append(str(error))
     found = problems(store, depth, brake, late_s=queue.settings.requeue_after_s * 2, now=now)
@@ -52,6 +52,19 @@ def look(database: Database, queue: Queue) -> Health:
     return Health(
         at=now, store=store, activity=activity, depth=depth, brake=brake, problems=tuple(told)
     )
+
+
+def brake_of(queue: Queue) -> Braked | None:
+    """Return why the brake is on, without passwords and tokens, or None if it is not.
+
+    Raises:
+        TransientError: Redis is away.
+    """
+    braked = queue.brake.state()
+    if braked is None:
+        return None
+    said = ((without_secrets(words, queue.settings), count) for words, count in braked.said)
+    return replace(braked, said=tuple(said))
 
 
 def without_secrets(words: str, settings: Settings) -> str:

@@ -4,7 +4,7 @@ import typer
 
 from services.cli.app import Json, app, output, print_json, settings_of
 from services.cli.session import servers
-from services.health import REPLAY, brake_record, brake_words
+from services.health import REPLAY, brake_of, brake_record, brake_words
 from services.queue import Queue
 
 brake_app = typer.Typer(rich_markup_mode=None)
@@ -26,7 +26,7 @@ def brake(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand:
         return
     with servers(settings_of(context)) as session:
-        braked = Queue(session.settings).brake.state()
+        braked = brake_of(Queue(session.settings))
     if as_json:
         print_json(brake_record(braked) or {"on": False})
     else:

@@ -17,10 +17,12 @@ from dataclasses import asdict, dataclass, replace
 import redis
 
 from services.queue.broker import transient_errors
+from services.shared.secrets import hidden
 from services.shared.settings import Settings
 
 RECENT, BRAKE, TRIAL = "rasid-recent", "rasid-brake", "rasid-trial"
-#: Characters kept of what a dead letter said.
+#: Characters kept of what a dead letter said. Its secrets are hidden before: of one that is cut the
+#: end is missing by which it is known.
 SAID = 200
 MOST_OFTEN = 3
 RETRY_MAX_S = 600.0
@@ -77,7 +79,7 @@ class Brake:
         if not letters or not self._settings.brake_pages:
             return None
         with transient_errors(), self._redis.pipeline(transaction=True) as pipe:
-            pipe.lpush(RECENT, *(words[:SAID] for words in letters))
+            pipe.lpush(RECENT, *(hidden(words)[:SAID] for words in letters))
             pipe.ltrim(RECENT, 0, self._settings.brake_pages - 1)
             if any(letters):
                 pipe.lrange(RECENT, 0, -1)

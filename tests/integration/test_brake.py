@@ -1,19 +1,32 @@
 """When most pages fail it is not the pages' fault: workers stop, and go on by themselves."""
 
+import os
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from services.cli.session import environment
+from services.dashboard import run
+from services.dashboard.app import make_app
 from services.health import brake_words
+from services.queue import Queue
 from services.queue.reconcile import Reconciler
 from services.shared.contracts import Article, RawPage, Rejection
 from services.shared.settings import Settings
 from services.storage import dead_letters
+from tests.dashboard import served
 from tests.factories import at, page
+from tests.patience import PATIENCE_S
 from worker import pipeline, tasks
 
+ROOT = Path(__file__).resolve().parents[2]
 BROKEN = RuntimeError("no lexicon")
 
 
@@ -128,3 +141,46 @@ def test_rubbish_and_poison_do_not(edges: tasks.Edges, monkeypatch: pytest.Monke
 
     assert work(edges) == 0
     assert edges.queue.brake.state() is None
+
+
+def test_what_letters_said_holds_no_secret(settings: Settings) -> None:
+    """Dashboard and commands tell why the brake is on, in each form, without any password."""
+    url = (settings.database_url or "").replace("rasid@", "rasid:hunter22hunter@")
+    assert "hunter22hunter" in url
+    own = settings.model_copy(update={"database_url": url})
+    brake = Queue(own).brake
+    # Cut where its end, by which it is known, is missing.
+    brake.note(["error: " + "x" * 160 + " redis://me:swordfish@q.example"] * own.brake_pages)
+    braked = brake.state()
+    assert braked is not None
+    assert "swordfish" not in braked.reason
+    # As one that an older worker has put there.
+    words = "error: postgresql://me:swordfish@db/x: hunter22hunter is wrong"
+    brake._put(replace(braked, said=((words, 20),)), xx=True)
+
+    stores = run.Stores(own)
+    with closing(stores), served(make_app(own, stores.look, stores.ready)) as address:
+        told = [
+            urllib.request.urlopen(address + path, timeout=PATIENCE_S).read()
+            for path in ("/", "/status.json", "/metrics")
+        ]
+    rasid = [sys.executable, "-P", "-m", "services.cli"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(own)}
+    for command in ("brake", "brake --json", "status", "status --json"):
+        done = subprocess.run(
+            [*rasid, *command.split()],
+            env=env,
+            check=False,
+            capture_output=True,
+            timeout=PATIENCE_S,
+        )
+        told.append(done.stdout + done.stderr)
+
+    # All but the figures.
+    assert [b"***@db/x: *** is wrong" in words for words in told] == [
+        True,
+        True,
+        False,
+        *[True] * 4,
+    ]
+    assert [w for w in told if b"swordfish" in w or b"hunter22hunter" in w] == []
