@@ -240,6 +240,30 @@ def test_who_brings_pages_gives_no_orders(over_tls: Login) -> None:
             client.publish("/0.celery.pidbox", "{}")
 
 
+def test_the_dashboard_counts_and_reads_no_message(over_tls: Login) -> None:
+    """Its login may ask how much waits, and not what a message, a body or another key holds."""
+    settings = over_tls("dashboard")
+    queue = Queue(settings)
+    queue.ping()
+    assert queue.depth().total == 0
+    assert queue.brake.state() is None
+    broker, bodies = queue.broker, queue.bodies
+    for attempt in (
+        lambda: broker.lrange("rasid-live", 0, -1),
+        lambda: broker.lpush("rasid-live", "x"),
+        lambda: broker.hgetall("rasid:attempts"),
+        lambda: broker.llen("unacked"),
+        broker.scan,
+        lambda: bodies.get("rasid:body:mine"),
+        lambda: bodies.lrange("rasid-recent", 0, -1),
+        lambda: bodies.zrem("rasid:pending:live", "x"),
+        lambda: bodies.delete("rasid-brake"),
+        bodies.scan,
+    ):
+        with pytest.raises(NoPermissionError):
+            attempt()
+
+
 def test_only_who_is_vouched_for_is_trusted(
     over_tls: Login, empty_redis: Stack, authority: Authority, tmp_path: Path
 ) -> None:

@@ -145,6 +145,44 @@ def test_each_query_is_allowed_to_who_runs_it(owner: Connection) -> None:
     assert len(parts) < 8
 
 
+def test_the_dashboard_reads_what_it_tells_and_no_more(owner: Connection) -> None:
+    """Without any one of its rights some query of its own is refused."""
+    tables = [
+        (r.table, column)
+        for r in roles.rights(roles.grants())
+        if r.role == "dashboard"
+        for column in r.columns
+    ]
+    texts = [
+        query.replace("%(since_id)s", "1").replace("%(first_ids)s", "'{1}'")
+        for name, query, role in asked()
+        if role == "dashboard"
+    ]
+
+    def is_allowed() -> bool:
+        owner.execute("set role rasid_dashboard")
+        try:
+            for text in texts:
+                owner.execute(f"explain {text}")
+        except pg.InsufficientPrivilege:
+            return False
+        finally:
+            owner.execute("reset role")
+        return True
+
+    spare = []
+    for table, column in tables:
+        names = (sql.Identifier(column), sql.Identifier(table))
+        owner.execute(sql.SQL("revoke select ({}) on rasid.{} from rasid_dashboard").format(*names))
+        if is_allowed():
+            spare.append((table, column))
+        owner.execute(sql.SQL("grant select ({}) on rasid.{} to rasid_dashboard").format(*names))
+
+    assert is_allowed()
+    assert all(r.columns for r in roles.rights(roles.grants()) if r.role == "dashboard")
+    assert spare == []
+
+
 #: What each must not do, with what it would need for it.
 FORBIDDEN = {
     "crawler": """
@@ -201,6 +239,13 @@ FORBIDDEN = {
         select * from media.articles
         select body from rasid.captures
         select header from rasid.dead_letters
+        select page_id from rasid.dead_letters
+        select url from rasid.links
+        select detail from rasid.import_refusals
+        select * from rasid.hosts
+        select * from rasid.jobs
+        select * from rasid.imports
+        select * from rasid.replays
         select body from rasid.robots
         select headers from rasid.raw_pages
         delete from rasid.dead_letters
