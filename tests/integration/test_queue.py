@@ -198,7 +198,7 @@ class TestReconcile:
         assert messages(settings) == 2
 
     def test_body_without_pending_id(self, settings: Settings) -> None:
-        """A body of which neither a set nor a message tells is published again, in its lane."""
+        """A body of which nothing tells is published again: bulk, or replay where it was one."""
         queue = Queue(settings)
         queue.publish(pages(3), "live")
         queue.publish_again({ticket(raw.id, 7): raw for raw in pages(2)})
