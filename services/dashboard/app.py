@@ -28,8 +28,10 @@ HERE = Path(__file__).parent
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 #: A page comes after so many seconds at the latest, with what was known before ...
 WAIT_S = 3.0
-#: ... and says so when the stores have not answered for this long.
-LATE_S = 10.0
+#: ... and says so when the stores have not answered for this long, or what is known is so old.
+LATE_S, OLD_S = 10.0, 90.0
+#: An answer is kept for so many seconds at least.
+KEEP_S, READY_KEEP_S = 5.0, 2.0
 REFRESH_S = 15
 
 
@@ -38,8 +40,9 @@ class Dashboard:
 
     def __init__(self, look: Callable[[], Health], ready: Callable[[], str]) -> None:
         """Take what asks; `ready` returns why not, or nothing."""
-        self._health = Latest(look, keep_s=5.0)
-        self._ready = Latest(ready, keep_s=2.0)
+        # A store that is silent has cost nothing: whether it is back is soon asked again.
+        self._health = Latest(look, keep_s=KEEP_S, dear=lambda now: bool(now.store and now.depth))
+        self._ready = Latest(ready, keep_s=READY_KEEP_S)
 
     def routes(self) -> list[Route]:
         """Return all there is; each is for GET and HEAD alone."""
@@ -94,10 +97,11 @@ class Dashboard:
         if answer is None:
             late = f"the stores have not answered yet, for {waiting_s:.0f} s"
             return make(Health(at=datetime.now(UTC), problems=(late,)))
-        if waiting_s > LATE_S:
+        age_s = self._health.age_s
+        if waiting_s > LATE_S or age_s > OLD_S:
             late = (
-                f"the stores have not answered for {waiting_s:.0f} s: all else is of "
-                f"{answer.value.at:%Y-%m-%d %H:%M:%S} UTC"
+                f"the stores have not answered for {waiting_s:.0f} s, and what is known is "
+                f"{age_s:.0f} s old: all else is of {answer.value.at:%Y-%m-%d %H:%M:%S} UTC"
             )
             return make(replace(answer.value, problems=(late, *answer.value.problems)))
         if kind not in answer.made:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,15 +39,22 @@ def main(settings: Settings, *, on_start: Callable[[str], None] = lambda _: None
         RasidError: it cannot listen there.
     """
     configure_logging(settings, process="dashboard")
-    with closing(listener(settings)) as listening:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            # uvicorn ends in order, and then does what was done before it: that is a good end.
-            signal.signal(name, lambda *_: None)
-        address = address_of(listening)
-        log.info("dashboard starts", address=address)
-        on_start(address)
-        stores = Stores(settings)
-        server(make_app(settings, stores.look, stores.ready), settings).run([listening])
+    with closing(listener(settings)) as listening, closing(Stores(settings)) as stores:
+        serving = server(make_app(settings, stores.look, stores.ready), settings)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            # uvicorn does so by itself once it runs, and sends itself the signal again at its end.
+            serving.should_exit = True
+
+        before = {name: signal.signal(name, stop) for name in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            address = address_of(listening)
+            log.info("dashboard starts", address=address)
+            on_start(address)
+            serving.run([listening])
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
     log.info("dashboard ends")
 
 

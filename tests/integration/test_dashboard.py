@@ -27,8 +27,8 @@ from crawler import browser as chromium
 from services import health
 from services.cli.session import environment
 from services.dashboard import app as dashboard_app
+from services.dashboard import latest, run
 from services.dashboard import page as dashboard_page
-from services.dashboard import run
 from services.dashboard.app import make_app
 from services.queue import Queue
 from services.shared.contracts import DeadLetter, Rejection
@@ -219,10 +219,14 @@ def test_a_locked_table_holds_no_page(
     """The page comes in its time, with what was known before, and says that it is not news."""
     monkeypatch.setattr(dashboard_app, "WAIT_S", 0.2)
     monkeypatch.setattr(dashboard_app, "LATE_S", 0.1)
+    monkeypatch.setattr(dashboard_app, "KEEP_S", 0.0)
+    monkeypatch.setattr(latest, "MOST_S", 0.0)
     with dashboard(own) as address:
+        until(lambda: "✓ All is well" in texts(get(address)[1]))
         with owner.transaction():
             owner.execute("lock table rasid.links in access exclusive mode")
-            first = [texts(get(address)[1]) for _ in range(4)]
+            until(lambda: "not answered" in get(address)[1])
+            kept = [texts(get(address)[1]) for _ in range(4)]
             waiting = owner.execute(
                 "select count(*) from pg_stat_activity where usename = 'rasid_dashboard'"
                 " and state = 'active' and datname = current_database()"
@@ -231,34 +235,83 @@ def test_a_locked_table_holds_no_page(
         until(lambda: "not answered" not in get(address)[1])
         after = texts(get(address)[1])
 
-    assert all("the stores have not answered yet" in said for said in first)
+    for said in kept:
+        assert re.search(r"the stores have not answered for \d+ s.*: all else is of 20", said)
+        assert "✗ Not well: 1 problem" in said
+        assert "Articles 0 0 in the last hour" in said  # as it was known before
     assert waiting == (1,)
     assert alive == (200, "ok\n")
-    assert after.startswith("✓ All is well")
+    assert "✓ All is well" in after
+
+
+def test_a_table_that_is_locked_from_the_beginning(
+    own: Settings, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is known yet, the page comes all the same and says so."""
+    monkeypatch.setattr(dashboard_app, "WAIT_S", 0.1)
+    with dashboard(own) as address:
+        with owner.transaction():
+            owner.execute("lock table rasid.links in access exclusive mode")
+            first = texts(get(address)[1])
+        until(lambda: "not answered" not in get(address)[1])
+
+    assert "the stores have not answered yet" in first
+    assert "Postgres has not told" in first
+
+
+@contextmanager
+def process(
+    own: Settings, **more: str
+) -> Iterator[tuple[subprocess.Popen[str], Iterator[str], str]]:
+    """`rasid dashboard` as a process: it, what more it says, and the address it has said."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(own), **more}
+    argv = [sys.executable, "-P", "-m", "services.cli", "dashboard", "--port", "0"]
+    with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as started:
+        said = started.stderr or io.StringIO()
+        try:
+            yield started, said, next(x.split()[1] for x in said if x.startswith("Dashboard: "))
+        finally:
+            started.kill()
+
+
+def test_it_ends_however_early_it_is_told_to(own: Settings) -> None:
+    """A signal that comes with the address, before anything is served, is not lost."""
+    for _ in range(2):
+        with process(own) as (started, said, _address):
+            started.terminate()
+            assert started.wait(PATIENCE_S) == 0
+            rest = "".join(said)
+        assert "dashboard ends" in rest
+        assert "Traceback" not in rest
+
+
+def test_it_ends_in_the_middle_of_a_reading(own: Settings, owner: psycopg.Connection[Any]) -> None:
+    """A reading that hangs holds no end up, and leaves nothing on the error stream."""
+    with owner.transaction():
+        owner.execute("lock table rasid.links in access exclusive mode")
+        with process(own) as (started, said, address):
+            first = texts(get(address)[1])
+            started.terminate()
+            assert started.wait(PATIENCE_S) == 0
+            rest = "".join(said)
+
+    assert "the stores have not answered yet" in first
+    assert "dashboard ends" in rest
+    assert "Error" not in rest
 
 
 def test_a_process_of_its_own(own: Settings, tmp_path: Path) -> None:
     """`rasid dashboard` says where it is, lives, and ends well by SIGTERM, with visitors or not."""
     alive = tmp_path / "alive"
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(own)}
-    argv = [sys.executable, "-P", "-m", "services.cli", "dashboard", "--port", "0"]
-    process = subprocess.Popen(
-        argv, env={**env, "RASID_ALIVE_FILE": str(alive)}, stderr=subprocess.PIPE, text=True
-    )
-    with process, closing(process.stderr or io.StringIO()) as said:
-        try:
-            address = next(line.split()[1] for line in said if line.startswith("Dashboard: "))
-            netloc = urlsplit(address).netloc
-            answers = [get(address, path)[0] for path in ("/", "/readyz", "/status.json")]
-            until(alive.exists)
-            with closing(http.client.HTTPConnection(netloc)) as kept:
-                kept.request("GET", "/healthz")
-                kept.getresponse().read()
-                process.terminate()
-                assert process.wait(PATIENCE_S) == 0
-        finally:
-            process.kill()
-        rest = said.read()
+    with process(own, RASID_ALIVE_FILE=str(alive)) as (started, said, address):
+        answers = [get(address, path)[0] for path in ("/", "/readyz", "/status.json")]
+        until(alive.exists)
+        with closing(http.client.HTTPConnection(urlsplit(address).netloc)) as kept:
+            kept.request("GET", "/healthz")
+            kept.getresponse().read()
+            started.terminate()
+            assert started.wait(PATIENCE_S) == 0
+        rest = "".join(said)
 
     assert answers == [200, 200, 200]
     assert "dashboard ends" in rest

@@ -488,7 +488,7 @@ def test_an_answer_that_took_long_is_kept_for_long() -> None:
         return time.monotonic()
 
     async def look() -> float:
-        asked = Latest(slowly, keep_s=0)
+        asked = Latest(slowly, keep_s=0, dear=lambda _: True)
         began = await asked.get(PATIENCE_S)
         now = began
         while now == began:
@@ -499,6 +499,92 @@ def test_an_answer_that_took_long_is_kept_for_long() -> None:
         return now.at - began.at
 
     assert asyncio.run(look()) >= 0.05 * 20
+
+
+class Clock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(latest, "monotonic", lambda: self.now)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "dear", "kept_s"),
+    [
+        (0.0, True, 5.0),  # no less than that
+        (1.0, True, 20.0),  # a twentieth of the time
+        (40.0, True, 60.0),  # it has waited, not worked: no more than that
+        (40.0, False, 5.0),  # a failure costs nothing
+    ],
+)
+def test_for_how_long_an_answer_is_kept(
+    monkeypatch: pytest.MonkeyPatch, took_s: float, dear: bool, kept_s: float
+) -> None:
+    """By what it cost, up to a minute, so that what breaks after a long reading is soon seen."""
+    clock = Clock(monkeypatch)
+    told = iter(["first", "second"])
+
+    def answer() -> str:
+        clock.now += took_s
+        return next(told)
+
+    async def look() -> None:
+        asked = Latest(answer, keep_s=5, dear=lambda value: dear and value == "first")
+        for wait_s, expected in ((0.0, "first"), (kept_s, "first"), (0.01, "second")):
+            clock.now += wait_s
+            found = await asked.get(PATIENCE_S)
+            assert found
+            assert found.value == expected
+            assert asked.age_s == (kept_s if wait_s == kept_s else 0)
+
+    asyncio.run(look())
+
+
+def test_a_thread_that_cannot_start_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one moment there is no room for a thread: that question fails, the next one does not."""
+
+    def full(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def look() -> str:
+        asked = Latest(lambda: "told", keep_s=5)
+        with monkeypatch.context() as now:
+            now.setattr(threading.Thread, "start", full)
+            with pytest.raises(RuntimeError, match="new thread"):
+                await asked.get(PATIENCE_S)
+        found = await asked.get(PATIENCE_S)
+        return found.value if found else ""
+
+    assert asyncio.run(look()) == "told"
+
+
+def test_what_breaks_is_seen_though_the_reading_before_took_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both questions are asked again within a minute; a store that is silent, each 5 seconds."""
+    clock = Clock(monkeypatch)
+    away = Health(at=NOW, problems=("Postgres is away",))
+    states = {"now": healthy(), "why": ""}
+
+    def look() -> Health:
+        clock.now += 100
+        return states["now"]  # type: ignore[return-value]
+
+    def ready() -> str:
+        clock.now += 100
+        return str(states["why"])
+
+    with served(make_app(settings_module.load(), look, ready)) as address:
+        first = ask(address, "/readyz")[0], b'"well": true' in ask(address, "/status.json")[2]
+        states.update(now=away, why="Postgres is away")
+        clock.now += 61
+        then = ask(address, "/readyz")[0], b'"well": true' in ask(address, "/status.json")[2]
+        states.update(now=healthy(), why="")
+        clock.now += 6
+        last = ask(address, "/readyz")[0], b'"well": true' in ask(address, "/status.json")[2]
+
+    assert [first, then, last] == [(200, True), (503, False), (200, True)]
 
 
 def test_no_password_is_shown() -> None:
