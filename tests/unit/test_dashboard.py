@@ -501,6 +501,20 @@ def test_an_answer_that_took_long_is_kept_for_long() -> None:
     assert asyncio.run(look()) >= 0.05 * 20
 
 
+def test_an_answer_that_comes_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that is answered when the server has ended leaves no error behind."""
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    before = set(threading.enumerate())
+    answer = threading.Event()
+    asyncio.run(Latest(answer.wait, keep_s=5).get(0.01))
+    answer.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE_S)
+
+    assert failed == []
+
+
 class Clock:
     """A clock that stands still until it is turned."""
 
