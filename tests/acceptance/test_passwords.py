@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +31,7 @@ NONE = {
     "REDIS_URL": f"redis://rasid:{REDIS}@127.0.0.1:port/0",
 }
 COMMANDS = ("status", "articles", "migrate", "dead-letters list", "follow --once", "search x")
-PROCESSES = ("worker", "reconcile", "crawl", "import seeds")
+PROCESSES = ("worker", "reconcile", "crawl", "dashboard", "import seeds")
 
 
 def started(
@@ -52,6 +55,18 @@ def titles(group: list[subprocess.Popen[bytes]]) -> bytes:
             with contextlib.suppress(OSError):
                 found += Path(f"/proc/{process.pid}/{name}").read_bytes()
     return found
+
+
+def shown(address: bytes) -> bytes:
+    """Return what the dashboard there answers while both stores are away."""
+    told = b""
+    for path in ("/", "/status.json", "/metrics", "/readyz"):
+        try:
+            with urllib.request.urlopen(address.decode() + path, timeout=PATIENCE_S) as answer:
+                told += answer.read()
+        except urllib.error.HTTPError as error:
+            told += error.read()
+    return told
 
 
 @pytest.fixture
@@ -79,12 +94,14 @@ def test_no_password_is_said(refusing: dict[str, str], tmp_path: Path) -> None:
     running = []
     for command, log in zip(PROCESSES, logs, strict=True):
         with log.open("wb") as output:
-            running.append(started(command, AWAY, output))
+            running.append(started(command, {**AWAY, "RASID_DASHBOARD_PORT": "0"}, output))
     end = time.monotonic() + PATIENCE_S
     # An import waits in silence.
-    while not all(log.stat().st_size for log in logs[:3]) and time.monotonic() < end:
+    while not all(log.stat().st_size for log in logs[:-1]) and time.monotonic() < end:
         time.sleep(0.2)
     time.sleep(2)
+    said += map(shown, re.findall(rb"http://127\.0\.0\.1:\d+", logs[3].read_bytes())[:1])
+    assert b"</html>" in said[-1]
     said.append(titles(running))
     for process in running:
         process.send_signal(signal.SIGTERM)
