@@ -1,6 +1,7 @@
 """The worker: Celery with prefork, made to come back from every failure that was provoked."""
 
 import ctypes
+import re
 import signal
 import sys
 import warnings
@@ -20,6 +21,8 @@ from worker.extract import warm
 from worker.guards import FAILED_GRACE_S, TOLD_GRACE_S, EndGuard, StallGuard, end_within
 
 PR_SET_PDEATHSIG = 1
+#: What billiard says of a process that ended; the rest of its words is never the same twice.
+ENDED = re.compile(r"signal \d+(?: \(\w+\))?|exitcode \d+")
 
 log = get_logger()
 
@@ -114,10 +117,22 @@ def _resend_lost(settings: Settings) -> Any:
         lane, ids = tasks.hint(args)
         if not lane:
             return
-        log.warning("process lost", lane=lane, pages=len(ids), error=str(exception))
+        how = _how_lost(exception, len(ids), settings)
+        log.warning("process lost", lane=lane, pages=len(ids), how=how)
         try:
+            queue.note_lost(ids, how)
             queue.send(ids, lane, alone=True)
         except TransientError as error:
             log.warning("left to the reconciler", error=str(error))
 
     return resend
+
+
+def _how_lost(error: WorkerLostError | TimeLimitExceeded, pages: int, settings: Settings) -> str:
+    """Return in words, for people, how a process ended, the same for all that end so."""
+    if isinstance(error, TimeLimitExceeded):
+        how = f"it hung, and was killed after {settings.task_time_limit_s:g} s"
+    else:
+        found = ENDED.search(str(error))
+        how = f"it ended with {found[0]}" if found else "it ended"
+    return f"{how}, with {pages - 1} other pages" if pages > 1 else how

@@ -75,7 +75,7 @@ def process(  # noqa: PLR0913 - all that a process holds open
     # Nothing is lost where a body is gone that was to be read again: it is kept in the store.
     done_before |= {waiting_id for waiting_id in gone if of_ticket(waiting_id)[1] is not None}
     processed = [
-        _result(waiting_id, taken[waiting_id], attempts[waiting_id], settings)
+        _result(waiting_id, taken[waiting_id], attempts[waiting_id], queue, settings)
         for waiting_id in ids
         if waiting_id not in done_before
     ]
@@ -101,7 +101,7 @@ def fails(
     taken = queue.take([waiting_id])[waiting_id]
     if isinstance(taken, Taken) and queue.attempts([waiting_id])[0] < settings.max_attempts:
         (attempt,) = queue.count_attempts([waiting_id])
-        item = _result(waiting_id, taken, attempt, settings)
+        item = _result(waiting_id, taken, attempt, queue, settings)
         queue.forgive([waiting_id])
         if isinstance(item.result, DeadLetter) or _is_refused(connection, item):
             return True
@@ -153,7 +153,11 @@ def _leave_suspects(ids: Sequence[str], lane: Lane, queue: Queue) -> Sequence[st
 
 
 def _result(
-    waiting_id: str, taken: Taken | Unreadable | None, attempt: int, settings: Settings
+    waiting_id: str,
+    taken: Taken | Unreadable | None,
+    attempt: int,
+    queue: Queue,
+    settings: Settings,
 ) -> Processed:
     result: Result
     # A process that is lost while it writes down that a page failed, as Postgres does not answer,
@@ -162,6 +166,8 @@ def _result(
     if isinstance(taken, Taken):
         if attempt > settings.max_attempts:
             detail = f"the worker process died or hung {tried} times with this page"
+            if how := queue.last_lost(waiting_id):
+                detail += f"; the last time: {how}"
             result = DeadLetter(reason="worker_lost", detail=detail, attempts=tried)
         else:
             result = guarded(

@@ -7,7 +7,8 @@ too long.
 
 Keys, in the Redis for bodies: `rasid:body:ID`, `rasid:pending:LANE` (scored by when the page was
 published). In the broker, which may lose everything: Celery's own, `rasid:attempts` (hash),
-`rasid:resent` (ids, scored by when they were sent again).
+`rasid:lost` (hash: how a page's process was lost), `rasid:resent` (ids, scored by when they were
+sent again).
 """
 
 import time
@@ -30,6 +31,9 @@ CHUNK = 10  # ids in a task: ten make the message's cost a tenth, and one transa
 BODY = "rasid:body:"
 PENDING = {lane: f"rasid:pending:{lane}" for lane in LANES}
 ATTEMPTS = "rasid:attempts"
+LOST = "rasid:lost"
+#: Characters kept of how a process was lost.
+SAID = 100
 RESENT = "rasid:resent"
 #: Share of the bodies' Redis memory, and of each bound, at which producers stop and go on.
 MEMORY_HIGH = 0.7
@@ -230,8 +234,10 @@ class Queue:
         Raises:
             TransientError: the broker is away.
         """
-        with transient_errors():
-            self.broker.hdel(ATTEMPTS, *ids)
+        with transient_errors(), self.broker.pipeline(transaction=False) as pipe:
+            pipe.hdel(ATTEMPTS, *ids)
+            pipe.hdel(LOST, *ids)
+            pipe.execute()
 
     def attempts(self, ids: Sequence[str]) -> list[int]:
         """Return how often each id has been tried.
@@ -241,6 +247,26 @@ class Queue:
         """
         with transient_errors():
             return [int(count or 0) for count in self.broker.hmget(ATTEMPTS, list(ids))]
+
+    def note_lost(self, ids: Sequence[str], how: str) -> None:
+        """Keep in words how the process that worked on these pages was lost.
+
+        Raises:
+            TransientError: the broker is away.
+        """
+        if ids:
+            with transient_errors():
+                self.broker.hset(LOST, mapping=dict.fromkeys(ids, how[:SAID]))
+
+    def last_lost(self, page_id: str) -> str:
+        """Return how the process that last worked on a page was lost; "" where nobody saw it.
+
+        Raises:
+            TransientError: the broker is away.
+        """
+        with transient_errors():
+            how = self.broker.hget(LOST, page_id)
+        return how.decode("ascii", "replace")[:SAID] if isinstance(how, bytes) else ""
 
     def take(self, ids: Sequence[str]) -> dict[str, Taken | Unreadable | None]:
         """Return each id's page; None where the body is gone.
@@ -286,6 +312,7 @@ class Queue:
             pipe.execute()
             hints = self.broker.pipeline(transaction=False)
             hints.hdel(ATTEMPTS, *ids)
+            hints.hdel(LOST, *ids)
             hints.zrem(RESENT, *ids)
             hints.execute()
 

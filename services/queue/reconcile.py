@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from services.queue import ATTEMPTS, BODY, PENDING, RESENT, Queue
+from services.queue import ATTEMPTS, BODY, LOST, PENDING, RESENT, Queue
 from services.queue.bodies import is_page_id, of_ticket
 from services.queue.broker import CELERY_QUEUES, transient_errors
 from services.shared.contracts import LANES, Lane
@@ -87,13 +87,18 @@ class Reconciler:
     def _forget_done(self) -> None:
         """Remove notes on pages that are not pending: their worker died before it could."""
         with transient_errors():
-            noted = [*self._broker.hkeys(ATTEMPTS), *self._broker.zrange(RESENT, 0, -1)]
+            noted = [
+                *self._broker.hkeys(ATTEMPTS),
+                *self._broker.hkeys(LOST),
+                *self._broker.zrange(RESENT, 0, -1),
+            ]
             if not noted:
                 return
             lanes = [self._bodies.zmscore(key, noted) for key in PENDING.values()]
             done = [i for i, *at in zip(noted, *lanes, strict=True) if not any(at)]
             if done:
                 self._broker.hdel(ATTEMPTS, *done)
+                self._broker.hdel(LOST, *done)
                 self._broker.zrem(RESENT, *done)
 
     def _send_again(self, lane: Lane) -> int:

@@ -34,6 +34,16 @@ def news(number: int) -> RawPage:
     )
 
 
+#: What the letter of a page says that ended its process.
+LOST = {
+    "HANG-IN-C": "the last time: it hung, and was killed after 10 s",
+    "CRASH": "the last time: it ended with signal 11 (SIGSEGV)",
+    "EXIT": "the last time: it ended with exitcode 3",
+    "KILLED": "the last time: it ended with signal 9 (SIGKILL)",
+    "REGEX": "the last time: it hung, and was killed after 10 s",
+}
+
+
 def kill_worker(product: Product, *, child: bool = False) -> None:
     """Kill the worker's main process or one of its children, if it is not being started again."""
     main = product.stack.pids().get("worker")
@@ -117,12 +127,23 @@ def test_pages_that_hang_crash_or_bloat(product: Product, tmp_path: Path) -> Non
         word: ("dead_letter", reason) for word, reason in expected.items()
     }
     assert Counter(outcomes[raw.id] for raw in good) == {("created", ""): len(good)}
+    details = {
+        word: str(product.count(_detail(raw)))
+        for word, raw in bad.items()
+        if expected[word] == "worker_lost"
+    }
+    for word, detail in details.items():
+        assert LOST[word] in detail, details
     letters = "select traceback from rasid.dead_letters where reason = 'error'"
     assert "ZeroDivisionError: a bug" in str(product.count(letters))
     # Fewer than three where a neighbour ended the first: an attempt is counted for a whole chunk.
     tried = Counter(tries.read_text("ascii").split())
     assert {word: 1 <= tried[word] <= 3 for word in expected} == dict.fromkeys(expected, True)
     _nothing_is_left(product)
+
+
+def _detail(raw: RawPage) -> str:
+    return f"select detail from rasid.dead_letters where page_id = '{raw.id}'"
 
 
 def _wait_for(product: Product, *, done: int) -> None:

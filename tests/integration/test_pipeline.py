@@ -104,7 +104,10 @@ def test_stored_for_others_to_see(connection: Connection, settings: Settings) ->
 
 
 def test_attempts_that_were_none(connection: Connection, settings: Settings) -> None:
-    """A dead letter counts tries, and none of the workers lost while they wrote it down."""
+    """A dead letter counts tries, and none of the workers lost while they wrote it down.
+
+    It says how the last one was lost, in few words, whatever was noted.
+    """
     (deadly, missing) = (news(1), news(2))
     queue = Queue(settings)
     queue.publish([deadly, missing], "live")
@@ -112,12 +115,17 @@ def test_attempts_that_were_none(connection: Connection, settings: Settings) -> 
         client.delete(f"rasid:body:{missing.id}")
     for _ in range(settings.max_attempts + 2):
         queue.count_attempts([deadly.id, missing.id])
+        queue.note_lost([deadly.id], "it ended\0 with \x1b[2J" + "signal" * 1000)
 
     for raw in (deadly, missing):  # each alone, as suspects are
         process([raw], connection, settings)
 
     letters = {letter.reason: letter.attempts for letter in dead_letters.listing(connection)}
     assert letters == dict.fromkeys(("worker_lost", "body_missing"), settings.max_attempts)
+    (detail,) = (x.detail for x in dead_letters.listing(connection, reason="worker_lost"))
+    assert "3 times with this page; the last time: it ended" in detail
+    assert len(detail) < 200
+    assert queue.last_lost(deadly.id) == ""
 
 
 def test_known_and_missing_pages_in_a_chunk(connection: Connection, settings: Settings) -> None:
