@@ -62,8 +62,13 @@ def cpu_limit(seconds: float) -> Iterator[None]:
             break
 
 
+def memory_limit(megabytes: int) -> int:
+    """Return the bytes of data this process has now plus so many megabytes."""
+    data_pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])
+    return data_pages * resource.getpagesize() + megabytes * MIB
+
+
 def limit_memory(megabytes: int) -> None:
     """Make allocations fail (MemoryError) beyond what this process has now plus so much."""
-    data_pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])
-    limit = data_pages * resource.getpagesize() + megabytes * MIB
+    limit = memory_limit(megabytes)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

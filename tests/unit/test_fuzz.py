@@ -1,8 +1,10 @@
 import os
 import re
+import resource
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,27 @@ from hypothesis import strategies as st
 
 from services.shared import combining, compression
 from tests.fuzz.every import TARGETS
-from tests.fuzz.target import FOUND, Target, tried
+from tests.fuzz.target import FOUND, MEMORY_MB, Target, tried
+from worker.limits import memory_limit
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = int(os.environ.get("RASID_FUZZ_EXAMPLES", "40"))
 MARKS = "\u0301\u0323\u05b0\u0345\u0f73\u3099"
 
 
+@pytest.fixture
+def _bounded() -> Iterator[None]:
+    """Give the test as much memory as a page may take, as workers do, and take no more away."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit(MEMORY_MB), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@pytest.mark.usefixtures("_bounded")
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_whatever_bytes_come(target: Target) -> None:
-    """Each surface keeps its promises of any bytes: no error, no hang, a result that is valid."""
+    """Each surface keeps its promises of any bytes: no error, no hang or bloat, a valid result."""
 
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(target.strategy() | st.sampled_from(list(target.seeds())))
