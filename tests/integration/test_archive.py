@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import s3fs
 from fastwarc.warc import ArchiveIterator, WarcRecordType
@@ -355,34 +358,83 @@ def test_a_store_of_objects(
     assert "secret" not in told.stdout + told.stderr + "".join(capfd.readouterr())
 
 
+#: What a process does to files, as Python tells it before it is done.
+TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.move"}
+HELD = b"select exists (select from pg_stat_activity where datname = current_database()"
+HELD += b" and pid <> pg_backend_pid() and backend_type = 'client backend')"
+
+
+def killed(address: str, order: Order, steps: int) -> None:
+    """Archive, and be killed before so many steps: words with Postgres, touches of files."""
+    left = steps
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def touched(event: str, found: tuple[Any, ...]) -> None:
+        if event in TOUCHES and str(found[0]).startswith(str(order.work.parent)):
+            step()
+
+    wait = psycopg.Connection.wait
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        step()
+        answer = wait(self, *args, **kwargs)
+        step()
+        return answer
+
+    sys.addaudithook(touched)
+    psycopg.Connection.wait = counted  # type: ignore[method-assign]
+    with connect(address) as connection:
+        list(run.run(connection, order, lambda _done: None))
+
+
 @pytest.mark.slow
 def test_killed_anywhere(connection: Connection, database_url: str, tmp_path: Path) -> None:
-    """Kill -9 at any point: the next runs go on, and every body is there exactly once."""
-    pages = fill(connection, 300)
-    move(connection, DAY)
-    command = [sys.executable, "-P", "-m", "services.cli", "archive", "--yes", "--file-mb", "1"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": database_url,
-        "RASID_STATE": str(tmp_path / "state"),
-        "RASID_ARCHIVE": str(tmp_path / "files"),
-        "RASID_ARCHIVE_AFTER_DAYS": "1",
-    }
-    for wait in (1.2, 1.5, 1.8, 2.4):
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        some = pages[:: len(pages) // 7]
-        assert all(reader.body(connection, raw.capture_sha256, DAY) == raw.body for raw in some)
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True,
-                          check=True)  # fmt: skip
-    assert "verified and dropped" in done.stdout or not captures.days(connection, AFTER)
-    assert captures.days(connection, AFTER) == []
-    assert sum(file.captures_count for file in archives.files(connection)) == 303
-    for raw in pages:
-        assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
+    """Killed before any step: each body is there at once; run again, exactly once in the files."""
+    context = multiprocessing.get_context("fork")
+    number, pages_count = 0, 0
+    while True:
+        day = DAY + timedelta(days=number)
+        pages = [web(f"https://{n}.example/{number}", f"{number} {n}") for n in range(4)]
+        save(connection, *pages)
+        before = day + timedelta(days=1)
+        for table in (b"captures", b"raw_pages"):
+            new = b" set captured_on = %s where captured_on >= current_date - 1"
+            connection.execute(b"update rasid." + table + new, [day])
+        partitions.roll(connection, "captures")
+        pages_count += len(pages)
+        # Two pages a file.
+        order = Order(
+            address=str(tmp_path / "files"), before=before, work=tmp_path / "work", file_bytes=1500
+        )
+        child = context.Process(target=killed, args=(database_url, order, 3 * number + 1))
+        child.start()
+        child.join(PATIENCE_S)
+        assert child.exitcode in (0, -signal.SIGKILL)
+        while connection.execute(HELD).fetchone() == (True,):  # its server process ends
+            time.sleep(0.01)
+
+        where = f"killed at step {3 * number + 1}"
+        for raw in pages:
+            assert reader.body(connection, raw.capture_sha256, day) == raw.body, where
+        list(run.run(connection, order, lambda _done: None))
+        assert captures.days(connection, before) == [], where
+        held = [file for file in archives.files(connection) if file.captured_on == day]
+        assert len(held) > 1
+        assert sum(file.captures_count for file in held) == len(pages), where
+        for raw in pages:
+            assert reader.archived(connection, raw.capture_sha256, day) == raw.body, where
+        assert not order.work.exists()
+        number += 1
+        if child.exitcode == 0:
+            break
+    assert number > 20, "it was never killed in the middle"
+    noted = {file.name for file in archives.files(connection)}
+    assert {path.name for path in (tmp_path / "files").glob("*.warc.gz")} == noted
 
 
 def test_the_command(connection: Connection, database_url: str, tmp_path: Path) -> None:
