@@ -22,6 +22,9 @@ HEADERS = {
 #: ends in the middle: a client that says or reads a letter now and then holds none for ever.
 CONNECTION_S = 30.0
 CLOSING_S = 10.0
+#: So many connections beyond the limit are told of it; more are closed without a word, lest they
+#: take all descriptors.
+SPARE = 20
 
 
 class Protocol(H11Protocol):
@@ -34,6 +37,8 @@ class Protocol(H11Protocol):
             self.loop.call_later(CONNECTION_S, self.shutdown),
             self.loop.call_later(CONNECTION_S + CLOSING_S, transport.abort),
         ]
+        if len(self.connections) > (self.limit_concurrency or 0) + SPARE:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""

@@ -28,6 +28,8 @@ READY_S = 5
 #: More get 503.
 CONNECTIONS = 100
 ALIVE_EVERY_S = 5
+#: What is being answered at the end may take so long.
+GRACE_S = 5
 
 log = get_logger()
 
@@ -76,9 +78,11 @@ def server(app: Starlette, settings: Settings) -> uvicorn.Server:
             proxy_headers=False,
             access_log=False,
             log_config=None,
-            log_level="warning",
+            # Its warnings are of what strangers send: a line for each, as fast as they send it.
+            log_level="error",
+            backlog=CONNECTIONS,
             limit_concurrency=CONNECTIONS,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=GRACE_S,
             timeout_notify=ALIVE_EVERY_S,
             callback_notify=live,
         )

@@ -20,7 +20,7 @@ from services.storage.status import (
     SourceActivity,
     Status,
 )
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 
 NOW = datetime(2026, 11, 22, 9, 40, 12, tzinfo=UTC)
 #: Articles of an hour of the day, as newspapers are.
@@ -41,14 +41,15 @@ def served(app: Starlette) -> Iterator[str]:
     settings = settings_module.load(dashboard_port=0)
     server = run.server(app, settings)
     with run.listener(settings) as listening:
-        thread = threading.Thread(target=server.run, args=([listening],))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
             until(lambda: server.started or not thread.is_alive())
             yield run.address_of(listening).rstrip("/")
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive(), "it does not end"
 
 
 @contextmanager

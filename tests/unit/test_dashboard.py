@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services import health
+from services.dashboard import app as dashboard_app
 from services.dashboard import latest, metrics, page, protocol, run
 from services.dashboard.app import make_app
 from services.dashboard.latest import Latest
@@ -410,6 +411,138 @@ def test_a_connection_ends(monkeypatch: pytest.MonkeyPatch, words: bytes) -> Non
     monkeypatch.setattr(protocol, "CONNECTION_S", 0.1)
     with showing(healthy()) as address:
         assert say(address, words) == b""
+
+
+def closed(client: socket.socket) -> bool:
+    """Whether the other side has closed a connection."""
+    try:
+        return client.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_idle_connections_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many connect and say nothing, no more are held than the limit and a few."""
+    monkeypatch.setattr(run, "CONNECTIONS", 50)
+    monkeypatch.setattr(protocol, "SPARE", 5)
+    monkeypatch.setattr(protocol, "CONNECTION_S", 10 * PATIENCE_S)
+    with showing(healthy()) as address, ExitStack() as held:
+        place = (urlsplit(address).hostname or "", urlsplit(address).port or 0)
+        clients = [held.enter_context(socket.create_connection(place)) for _ in range(90)]
+        until(lambda: sum(map(closed, clients)) == 90 - 50 - 5)
+        for client in clients[:5]:
+            client.close()
+        until(lambda: answered(address) == 503)
+        held.close()
+        until(lambda: answered(address) == 200)
+
+
+def answered(address: str) -> int:
+    """The status of an answer; 0 where there is none."""
+    try:
+        return ask(address)[0]
+    except OSError:
+        return 0
+
+
+def test_nonsense_writes_no_log(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Strangers who send what is no HTTP, or ask to upgrade, fill no disk."""
+    say(address, b"nonsense\r\n\r\n")
+    ask(address, "/", Connection="Upgrade", Upgrade="websocket")
+
+    assert caplog.records == []
+
+
+async def wait_for_the_client(request: Request) -> Response:
+    """Answer when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return Response()
+
+
+async def wait_for_ever(_request: Request) -> Response:
+    """Answer never."""
+    await asyncio.Event().wait()
+    return Response()
+
+
+def test_a_connection_ends_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is in the middle of an answer when its time is over, loses it a little later."""
+    monkeypatch.setattr(protocol, "CONNECTION_S", 0.1)
+    monkeypatch.setattr(protocol, "CLOSING_S", 0.1)
+    app = make_app(settings_module.load(), healthy, lambda: "")
+    app.router.routes.append(Route("/waits", wait_for_the_client))
+    with served(app) as address:
+        place = (urlsplit(address).hostname or "", urlsplit(address).port or 0)
+        with socket.create_connection(place) as client:
+            client.sendall(b"GET /waits HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            until(lambda: closed(client))
+
+
+def test_an_answer_that_never_comes_holds_no_end_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server waits for what it is answering, but not for ever."""
+    monkeypatch.setattr(run, "GRACE_S", 0.1)
+    app = make_app(settings_module.load(), healthy, lambda: "")
+    app.router.routes.append(Route("/waits", wait_for_ever))
+    with ExitStack() as held, served(app) as address:  # `served` sees to it that it ends
+        place = (urlsplit(address).hostname or "", urlsplit(address).port or 0)
+        client = held.enter_context(socket.create_connection(place))
+        client.sendall(b"GET /waits HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until(lambda: ask(address)[0] == 200)
+
+
+def test_what_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that have answered and then hang: not ready, and the page says that it is not news."""
+    for name, value in {"WAIT_S": 0.05, "LATE_S": 0.05, "KEEP_S": 0, "READY_KEEP_S": 0}.items():
+        monkeypatch.setattr(dashboard_app, name, value)
+    monkeypatch.setattr(latest, "MOST_S", 0)
+    hangs, over = threading.Event(), threading.Event()
+
+    def look() -> Health:
+        if hangs.is_set():
+            over.wait()
+        return healthy()
+
+    def ready() -> str:
+        if hangs.is_set():
+            over.wait()
+        return ""
+
+    with served(make_app(settings_module.load(), look, ready)) as address:
+        before = ask(address, "/readyz")[0], b"All is well" in ask(address)[2]
+        hangs.set()
+        until(lambda: ask(address, "/readyz")[0] == 503)
+        until(lambda: b"all else is of 2026-11-22 09:40:12" in ask(address)[2])
+        hanging = ask(address, "/readyz")[2], b"184,302" in ask(address)[2]
+        over.set()
+        until(lambda: ask(address, "/readyz")[0] == 200)
+        until(lambda: b"All is well" in ask(address)[2])
+
+    assert before == (200, True)
+    assert hanging == (b"the stores do not answer\n", True)
+
+
+def test_what_is_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first page after an hour in which nobody looked says so, where the stores are slow."""
+    monkeypatch.setattr(dashboard_app, "WAIT_S", 0.05)
+    clock = Clock(monkeypatch)
+    over = threading.Event()
+    told = iter([healthy])
+
+    def look() -> Health:
+        for tell in told:
+            return tell()
+        over.wait()
+        return healthy()
+
+    with served(make_app(settings_module.load(), look, lambda: "")) as address:
+        assert b"All is well" in ask(address)[2]
+        clock.now += 3600
+        assert b"what is known is 3600 s old" in ask(address)[2]
+        over.set()
+        until(lambda: b"All is well" in ask(address)[2])
 
 
 def test_an_answer_waits_for_nothing() -> None:
