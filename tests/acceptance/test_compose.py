@@ -30,6 +30,8 @@ from tests.acceptance.compose_project import (
 
 STORES = ("postgres", "redis-broker", "redis-bodies")
 PROCESSES = ("crawler", "dashboard", "reconciler", "worker")
+#: Run, do their work and end.
+ONCE = ("secrets", "roles", "migrate", "importer", "rasid")
 #: What is published: to the host's own address alone.
 PUBLISHED = {"dashboard": "8080/tcp"}
 PROMETHEUS = "prom/prometheus:v3.5.0"
@@ -139,15 +141,28 @@ def test_the_importer_fills_postgres_from_seeds(project: Project) -> None:
         assert all(article["title"] and article["text"] for article in articles)
 
 
-@pytest.mark.parametrize("service", [*STORES, *PROCESSES])
-def test_a_container_has_no_rights(project: Project, service: str) -> None:
+@pytest.fixture
+def container(project: Project, service: str) -> Iterator[str]:
+    """The id of a service's container; of one that ends at once, or is not started, one stays."""
+    if service in (*STORES, *PROCESSES):
+        yield project.compose("ps", "-q", service).split()[0]
+        return
+    if service == "prometheus" and not docker("image", "ls", "-q", PROMETHEUS):
+        pytest.skip(f"{PROMETHEUS} is not there")
+    name = f"{NAME}-{service}-stays"
+    stay = ("--name", name, "--entrypoint", "sleep", service, "600")
+    project.compose("run", "-d", "--no-deps", *stay)
+    yield name
+    docker("rm", "-f", name)
+
+
+@pytest.mark.parametrize("service", [*STORES, *PROCESSES, *ONCE, "prometheus"])
+def test_a_container_has_no_rights(container: str, service: str) -> None:
     """It is not root, has no capability, cannot write its root, publishes nothing, is bounded."""
-    seen = project.compose(
-        *("exec", "-T", service, "sh", "-c"),
-        "id -u; touch /rasid 2>&1; grep -E '^(CapEff|NoNewPrivs)' /proc/1/status",
-    ).splitlines()
-    container = project.containers()[f"{service}-1"]
-    host = container["HostConfig"]
+    look = "id -u; touch /rasid 2>&1; grep -E '^(CapEff|NoNewPrivs)' /proc/1/status"
+    seen = docker("exec", container, "sh", "-c", look).splitlines()
+    (inspected,) = json.loads(docker("inspect", container))
+    host = inspected["HostConfig"]
 
     assert seen[0] != "0"
     assert "Read-only file system" in seen[1]
@@ -156,8 +171,19 @@ def test_a_container_has_no_rights(project: Project, service: str) -> None:
     assert published == ([(PUBLISHED[service], "127.0.0.1")] if service in PUBLISHED else [])
     assert host["Memory"] > 0
     assert host["PidsLimit"] > 0
-    assert all(m["Name"].startswith(NAME) for m in container["Mounts"] if m["Type"] == "volume")
+    assert all(m["Name"].startswith(NAME) for m in inspected["Mounts"] if m["Type"] == "volume")
     assert host["LogConfig"]["Config"]["max-size"]
+
+
+def test_all_ports_are_of_loopback(project: Project) -> None:
+    """The file publishes the dashboard and Prometheus, neither to others than this machine."""
+    told = json.loads(project.compose("--profile", "*", "config", "--format", "json"))
+    ports = {name: service.get("ports", []) for name, service in told["services"].items()}
+
+    assert {name for name, published in ports.items() if published} == {*PUBLISHED, "prometheus"}
+    assert {port["host_ip"] for published in ports.values() for port in published} == {"127.0.0.1"}
+    assert set(told["services"]["prometheus"]["networks"]) == {"publish"}
+    assert set(ports) == {*STORES, *PROCESSES, *ONCE, "prometheus", "site"}
 
 
 def test_only_the_crawler_has_a_way_out(project: Project) -> None:
@@ -277,6 +303,47 @@ def test_a_stolen_crawler_reads_and_removes_nothing(project: Project) -> None:
 
     assert len(told) == 11
     assert [line for line in told if not line.startswith("refused")] == []
+
+
+#: What a program in the container of `rasid migrate` tries: to leave its database for the server.
+OWNER = """
+import pathlib, psycopg
+database = psycopg.connect(pathlib.Path("/run/secrets/database_url").read_text().strip(),
+                           autocommit=True)
+roles = "rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls"
+mighty = f"select rolname from pg_roles where ({roles}) and rolname !~ '^pg_'"
+print([name for (name,) in database.execute(mighty)])
+for attempt in (
+    "select pg_read_file('/etc/passwd')",
+    "select pg_ls_dir('/')",
+    "select lo_import('/etc/passwd')",
+    "copy (select 1) to program 'true'",
+    "copy (select 1) to '/tmp/mine'",
+    "create temporary table mine (line text); copy mine from '/etc/passwd'",
+    "create role mine",
+    "create database mine",
+    "alter role rasid superuser",
+    "set role postgres",
+    "grant pg_execute_server_program to rasid",
+    "alter system set archive_command = 'true'",
+    "create extension file_fdw",
+    "create function mine() returns int language c as '/tmp/mine'",
+    "select passwd from pg_shadow",
+):
+    try:
+        database.execute(attempt)
+        print("could", attempt)
+    except psycopg.errors.InsufficientPrivilege:
+        print("refused")
+"""
+
+
+def test_the_owner_is_nobody_on_the_server(project: Project) -> None:
+    """With the owner's password the database is taken, and no file, program or role beyond it."""
+    run = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "python", "migrate", "-c", OWNER)
+    told = project.compose(*run).splitlines()
+
+    assert told == ["['postgres']", *["refused"] * 15]
 
 
 #: What the intruder left.
