@@ -25,7 +25,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
       rasid status --json | jq .problems
     """
     with servers(settings_of(context)) as session:
-        database = Database(session.database_url)
+        database = Database(session.database_url, read_only=True)
         found = health.look(database, Queue(session.settings))
         database.close()
     if as_json:

@@ -96,7 +96,9 @@ class Stores:
         """Nothing is opened yet."""
         self._settings = settings
         self._url = settings.database_url or ""
-        self._database = Database(self._url, patience_s=PATIENCE_S, statement_s=STATEMENT_S)
+        self._database = Database(
+            self._url, patience_s=PATIENCE_S, statement_s=STATEMENT_S, read_only=True
+        )
         self._queue = Queue(settings)
 
     def look(self) -> Health:
@@ -112,7 +114,7 @@ class Stores:
     def ready(self) -> str:
         """Return why the stores cannot be worked with, or nothing; over a connection of its own."""
         try:
-            connect(self._url, patience_s=READY_S, statement_s=READY_S).close()
+            connect(self._url, patience_s=READY_S, statement_s=READY_S, read_only=True).close()
             self._queue.ping()
         except RasidError as error:
             return health.without_secrets(str(error), self._settings)

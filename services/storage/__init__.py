@@ -94,12 +94,17 @@ class _Impatient(psycopg.Connection[tuple[object, ...]]):
 
 
 def open_connection(
-    database_url: str, *, patience_s: float | None = None, statement_s: int | None = None
+    database_url: str,
+    *,
+    patience_s: float | None = None,
+    statement_s: int | None = None,
+    read_only: bool = False,
 ) -> Connection:
     """Return a connection in UTC, whatever the schema's state.
 
     Waiting for another's lock ends after ten seconds, as a TransientError; so does, after
     `patience_s`, waiting for a statement. After `statement_s` the server gives one up by itself.
+    One that is `read_only` writes nothing, whoever logs in.
 
     Each statement commits by itself, and `connection.transaction()` commits at its end: with the
     driver's default a mere look at a table would open a transaction around both, which nobody ends.
@@ -121,7 +126,8 @@ def open_connection(
                 " -c idle_in_transaction_session_timeout=5min"
                 # Each statement sees what was committed before it: all locking counts on it.
                 " -c default_transaction_isolation=read\\ committed"
-                + (f" -c statement_timeout={statement_s}s" if statement_s else ""),
+                + (f" -c statement_timeout={statement_s}s" if statement_s else "")
+                + (" -c default_transaction_read_only=on" if read_only else ""),
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,
@@ -138,7 +144,11 @@ def open_connection(
 
 
 def connect(
-    database_url: str, *, patience_s: float | None = None, statement_s: int | None = None
+    database_url: str,
+    *,
+    patience_s: float | None = None,
+    statement_s: int | None = None,
+    read_only: bool = False,
 ) -> Connection:
     """Return a connection to a database whose schema fits this code; see `open_connection`.
 
@@ -148,7 +158,9 @@ def connect(
     """
     from services.storage import migrate  # noqa: PLC0415 - migrate needs open_connection
 
-    connection = open_connection(database_url, patience_s=patience_s, statement_s=statement_s)
+    connection = open_connection(
+        database_url, patience_s=patience_s, statement_s=statement_s, read_only=read_only
+    )
     try:
         with transient_errors():
             there = migrate.version(connection)
@@ -181,12 +193,18 @@ class Database:
     """One process's connection: opened when first needed, opened again after it broke."""
 
     def __init__(
-        self, database_url: str, *, patience_s: float | None = None, statement_s: int | None = None
+        self,
+        database_url: str,
+        *,
+        patience_s: float | None = None,
+        statement_s: int | None = None,
+        read_only: bool = False,
     ) -> None:
         """Remember where the database is, nothing is opened yet; see `open_connection`."""
         self._url = database_url
         self._patience_s = patience_s
         self._statement_s = statement_s
+        self._read_only = read_only
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
@@ -202,7 +220,10 @@ class Database:
                 self.close()
         if self._connection is None:
             self._connection = connect(
-                self._url, patience_s=self._patience_s, statement_s=self._statement_s
+                self._url,
+                patience_s=self._patience_s,
+                statement_s=self._statement_s,
+                read_only=self._read_only,
             )
         return self._connection
 

@@ -6,6 +6,7 @@ do there fails.
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -13,7 +14,10 @@ import pytest
 from psycopg import errors as pg
 from psycopg import sql
 
+from services.dashboard import run
+from services.shared.settings import Settings
 from services.storage import HERE, connect, queries, results, roles
+from services.storage import migrate as storage_migrate
 from services.storage.migrate import migrate
 from tests.factories import stored
 from tests.roles import as_role
@@ -181,6 +185,28 @@ def test_the_dashboard_reads_what_it_tells_and_no_more(owner: Connection) -> Non
     assert is_allowed()
     assert all(r.columns for r in roles.rights(roles.grants()) if r.role == "dashboard")
     assert spare == []
+
+
+def test_the_dashboard_writes_nothing_whoever_it_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on one machine, where all log in as the owner: each of its connections only reads."""
+    told = []
+
+    def migrated(connection: Connection) -> int:
+        for statement in ("delete from rasid.links", "create table mine ()", "select lo_create(0)"):
+            with pytest.raises(pg.ReadOnlySqlTransaction):
+                connection.execute(statement)
+            told.append(statement)
+        return version(connection)
+
+    version = storage_migrate.version
+    with closing(run.Stores(settings)) as stores:
+        monkeypatch.setattr(storage_migrate, "version", migrated)  # asked by each that is opened
+        assert stores.ready() == ""
+        assert stores.look().store is not None
+
+    assert len(told) == 6
 
 
 #: What each must not do, with what it would need for it.
