@@ -199,6 +199,32 @@ def test_only_the_crawler_has_a_way_out(project: Project) -> None:
     assert attached == {f"{NAME}-{service}-1" for service in PUBLISHED}
 
 
+#: What becomes of names that a container asks for: an address, or the resolver's error.
+LOOK_UP = """
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        socket.getaddrinfo(name, 80)
+        print("found")
+    except socket.gaierror as error:
+        print("not asked" if error.errno == socket.EAI_AGAIN else "asked")
+"""
+
+
+def test_the_engine_asks_no_name_outside_for_what_is_published(project: Project) -> None:
+    """The dashboard finds the stores; no name goes out, which could carry what it knows."""
+    look_up = ("python", "-c", LOOK_UP, *STORES, "example.com")
+    told = project.compose("exec", "-T", "dashboard", *look_up).split("\n")[:-1]
+    services = json.loads(project.compose("--profile", "*", "config", "--format", "json"))
+    named = {
+        name for name, one in services["services"].items() if "publish" in one.get("networks", ())
+    }
+
+    assert told == ["found", "found", "found", "not asked"]
+    assert named == {"dashboard", "prometheus"}
+    assert {tuple(services["services"][name]["dns"]) for name in named} == {("127.0.0.1",)}
+
+
 def test_the_dashboard_is_published(project: Project) -> None:
     """On loopback, with a policy that runs nothing; it reads both stores by logins of its own."""
     address = "http://" + project.compose("port", "dashboard", "8080").strip()

@@ -7,6 +7,7 @@ do there fails.
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ from tests.factories import stored
 from tests.roles import as_role
 
 Connection = psycopg.Connection[Any]
+SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 
 #: Which role runs the queries of a file, where not commands alone do; below, of single queries.
 FILES = {
@@ -371,6 +373,21 @@ def test_limits_of_sessions(database_url: str) -> None:
         shown.append(worker.execute(b"show idle_in_transaction_session_timeout").fetchone())
 
     assert shown == [("30s",), ("5min",), ("5min",)]
+
+
+def test_large_objects_can_be_forbidden(owner: Connection, database_url: str) -> None:
+    """Postgres lets everybody make them; after the statement of docs/security.md nobody may."""
+    (statement,) = re.findall(
+        r"`(revoke execute on function lo_[^`]+)`", SECURITY.read_text("utf-8")
+    )
+    attempts = ("select lo_create(0)", "select lo_creat(0)", "select lo_from_bytea(0, 'x')")
+    with psycopg.connect(as_role(database_url, "reader"), autocommit=True) as reader:
+        for attempt in attempts:
+            reader.execute(attempt)
+        owner.execute(statement)
+        for attempt in attempts:
+            with pytest.raises(pg.InsufficientPrivilege):
+                reader.execute(attempt)
 
 
 def test_rights_are_what_the_file_says(owner: Connection, database_url: str) -> None:
