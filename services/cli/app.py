@@ -1,7 +1,6 @@
 """The `rasid` command: its groups, its global options, and how errors reach a person."""
 
 import importlib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from services.shared.console import Console
 from services.shared.errors import RasidError
 from services.shared.secrets import hidden
 from services.shared.settings import Settings
-from services.shared.terminal import harmless
+from services.shared.terminal import harmless, json_line
 
 #: The module that defines each command.
 MODULES = {
@@ -115,7 +114,7 @@ def progress_console() -> Console:
 
 def print_json(value: object) -> None:
     """Print a value as one line of JSON, letters as they are."""
-    print(harmless(json.dumps(value, ensure_ascii=False, default=str)))
+    print(json_line(value))
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ def dashboard(
 ) -> None:
     """Serve the dashboard until Ctrl-C: a web page with the state of everything, and /metrics.
 
-    It shows counts and states, and no text. It has no login, so it listens to this machine alone;
-    docs/security.md tells how to let others in.
+    It shows how much of everything there is and what is wrong, and no text of articles. It runs no
+    worker and no crawler: `rasid up` runs everything, the dashboard too. It has no login, so it
+    listens to this machine alone; docs/security.md tells how to let others in.
 
     \b
     Examples:
@@ -29,6 +30,7 @@ def dashboard(
     """
     from services.cli.processes import stop_on_signals
     from services.dashboard import run
+    from services.dashboard.app import WILDCARDS
 
     settings = settings_of(context)
     if port is not None:
@@ -37,7 +39,12 @@ def dashboard(
     run.listener(settings).close()  # told now, not when servers have been started
     stop_on_signals()
     with servers(settings) as session:
-        run.main(
-            session.settings,
-            on_start=lambda address: console.print(f"Dashboard: {address} (Ctrl-C stops it)"),
-        )
+
+        def tell(address: str) -> None:
+            console.print(f"Dashboard: {address} (Ctrl-C stops it)")
+            if settings.dashboard_bind in WILDCARDS and not settings.dashboard_hosts:
+                console.print("Other machines need RASID_DASHBOARD_HOSTS: the name they ask by.")
+            if session.stack:
+                console.print("No worker runs here: `rasid up` runs everything.")
+
+        run.main(session.settings, on_start=tell)

@@ -82,7 +82,7 @@ def _spawn_dashboard(session: Session, stack: Stack) -> str:
 
     try:
         with listener(session.settings) as free:
-            address = address_of(free)
+            address = address_of(free, session.settings)
     except RasidError as error:
         return f"It runs without a dashboard: {error}"
     spawn(session, stack, "dashboard", "--port", urlsplit(address).netloc.rpartition(":")[2])

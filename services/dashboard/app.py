@@ -3,7 +3,6 @@
 What every answer carries, errors too, is in `protocol.HEADERS`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,11 +20,13 @@ from services.dashboard import metrics, page
 from services.dashboard.latest import Latest
 from services.health import Health
 from services.shared.settings import Settings
-from services.shared.terminal import harmless
+from services.shared.terminal import json_line
 
 HERE = Path(__file__).parent
 #: By these names this machine asks itself.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+#: To listen to these is to listen to every address of this machine.
+WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened to
 #: A page comes after so many seconds at the latest, with what was known before ...
 WAIT_S = 3.0
 #: ... and says so when the stores have not answered for this long, or what is known is so old.
@@ -65,7 +66,7 @@ class Dashboard:
         return Response(body, media_type="text/html", headers=headers)
 
     async def status(self, _request: Request) -> Response:
-        """Return what `rasid status --json` says."""
+        """Return what `rasid status --json` says, but no more sources than the page has."""
         body = await self._made("json", _json)
         return Response(body, media_type="application/json")
 
@@ -118,7 +119,9 @@ def make_app(settings: Settings, look: Callable[[], Health], ready: Callable[[],
     Else any page could have its visitors' browsers ask, under a name that it lets mean 127.0.0.1.
     """
     names = [name.strip() for name in (settings.dashboard_hosts or "").split(",") if name.strip()]
-    hosts = [*LOOPBACK, *names]
+    bind = settings.dashboard_bind
+    own = [] if bind in WILDCARDS else [f"[{bind}]" if ":" in bind else bind]
+    hosts = [*LOOPBACK, *own, *names]
     app = Starlette(
         routes=Dashboard(look, ready).routes(),
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
@@ -128,5 +131,10 @@ def make_app(settings: Settings, look: Callable[[], Health], ready: Callable[[],
 
 
 def _json(now: Health) -> bytes:
-    text = json.dumps(health.record(now), ensure_ascii=False, default=str)
-    return harmless(text).encode("utf-8", "replace") + b"\n"
+    more = 0
+    if now.activity and len(now.activity.sources) > page.MOST_SOURCES:
+        sources = tuple(page.in_order(now.activity.sources)[: page.MOST_SOURCES])
+        more = len(now.activity.sources) - len(sources)
+        now = replace(now, activity=replace(now.activity, sources=sources))
+    told = {**health.record(now), "more_sources": more}
+    return json_line(told).encode("utf-8", "replace") + b"\n"

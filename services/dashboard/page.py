@@ -15,6 +15,8 @@ from services.storage.status import Activity, SourceActivity
 
 #: Of more, the rest is counted: `rasid status` has all.
 MOST_PROBLEMS, MOST_SOURCES = 50, 500
+#: Of a longer problem so many letters.
+MOST_LETTERS = 1000
 #: The chart's own units; the style sheet says how large it is.
 CHART_HEIGHT, BAR, GAP = 100, 8, 2
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -48,11 +50,11 @@ class Fill:
 
 def render(health: Health, refresh_s: int | None) -> bytes:
     """Return the page; it says how often it refreshes itself, where it does."""
-    sources = _in_order(health.activity.sources) if health.activity else []
+    sources = in_order(health.activity.sources) if health.activity else []
     text = TEMPLATE.render(
         health=health,
         refresh_s=refresh_s,
-        problems=health.problems[:MOST_PROBLEMS],
+        problems=[_cut(problem) for problem in health.problems[:MOST_PROBLEMS]],
         more_problems=max(0, len(health.problems) - MOST_PROBLEMS),
         fills=_fills(health.depth) if health.depth else [],
         bars=_bars(health.activity) if health.activity else [],
@@ -83,12 +85,16 @@ def _bars(activity: Activity) -> list[Bar]:
     ]
 
 
-def _in_order(sources: Iterable[SourceActivity]) -> list[SourceActivity]:
+def in_order(sources: Iterable[SourceActivity]) -> list[SourceActivity]:
     """Return those that are enabled: first where something is wrong, then the busiest."""
     enabled = [source for source in sources if source.enabled]
     return sorted(
         enabled, key=lambda s: (not (s.failing or s.silent or s.overflowed), -s.last_day, s.name)
     )
+
+
+def _cut(problem: str) -> str:
+    return problem if len(problem) <= MOST_LETTERS else f"{problem[:MOST_LETTERS]} …"
 
 
 def _rows(counts: Mapping[str, int]) -> list[tuple[tuple[str, ...], int]]:

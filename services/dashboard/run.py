@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from services import health
-from services.dashboard.app import make_app
+from services.dashboard.app import WILDCARDS, make_app
 from services.dashboard.protocol import HEADERS, Protocol
 from services.health import Health
 from services.queue import Queue
@@ -50,7 +50,7 @@ def main(settings: Settings, *, on_start: Callable[[str], None] = lambda _: None
 
         before = {name: signal.signal(name, stop) for name in (signal.SIGTERM, signal.SIGINT)}
         try:
-            address = address_of(listening)
+            address = address_of(listening, settings)
             log.info("dashboard starts", address=address)
             on_start(address)
             serving.run([listening])
@@ -145,8 +145,8 @@ def listener(settings: Settings) -> socket.socket:
         wanted = f"the dashboard cannot listen on {place[0]} port {place[1]}"
         if error.errno == errno.EADDRINUSE:
             raise RasidError(
-                f"{wanted}: another program does; stop it, or set RASID_DASHBOARD_PORT to another "
-                "port (0: any that is free)"
+                f"{wanted}: another program does, perhaps `rasid up` with its own dashboard; stop "
+                "it, or set RASID_DASHBOARD_PORT to another port (0: any that is free)"
             ) from error
         raise RasidError(
             f"{wanted}: {error.strerror}; set RASID_DASHBOARD_BIND and RASID_DASHBOARD_PORT"
@@ -154,7 +154,10 @@ def listener(settings: Settings) -> socket.socket:
     return listening
 
 
-def address_of(listening: socket.socket) -> str:
-    """Return what to type into a browser."""
-    host, port = listening.getsockname()[:2]
+def address_of(listening: socket.socket, settings: Settings) -> str:
+    """Return what to type into a browser of this machine, which is answered."""
+    port = listening.getsockname()[1]
+    host = settings.dashboard_bind
+    if host in WILDCARDS:
+        host = "::1" if host == "::" else "127.0.0.1"
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

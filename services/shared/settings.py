@@ -5,18 +5,29 @@ value). Defaults work on one small machine.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.shared.errors import RasidError
 
 MIB = 1024 * 1024
-HOST_NAMES = r"^ *(\*\.)?[\w.-]+ *(, *(\*\.)?[\w.-]+ *)*$"
+HOST_NAME = re.compile(r"(\*\.)?[\w.-]+|\[[0-9A-Fa-f:.]+\]")
 SECRET_NAMES = ("DATABASE_URL", "REDIS_URL", "REDIS_BODIES_URL")
+
+
+def _host_names(names: str | None) -> str | None:
+    for name in (names or "").split(",") if names and names.strip() else ():
+        if not HOST_NAME.fullmatch(name.strip()):
+            raise ValueError(
+                f"{name.strip()!r} is no name: give one, or several with commas, such as "
+                "rasid.example.org,*.inside.example,192.0.2.7,[2001:db8::7]"
+            )
+    return names
 
 
 class Settings(BaseSettings):
@@ -88,7 +99,7 @@ class Settings(BaseSettings):
     dashboard_port: Annotated[int, Field(alias="RASID_DASHBOARD_PORT", ge=0, le=65535)] = 8080
     #: Names, with commas, by which browsers may ask for it besides this machine's own.
     dashboard_hosts: Annotated[
-        str | None, Field(alias="RASID_DASHBOARD_HOSTS", pattern=HOST_NAMES)
+        str | None, Field(alias="RASID_DASHBOARD_HOSTS"), AfterValidator(_host_names)
     ] = None
 
     # `rasid archive`.

@@ -45,7 +45,7 @@ def served(app: Starlette) -> Iterator[str]:
         thread.start()
         try:
             until(lambda: server.started or not thread.is_alive())
-            yield run.address_of(listening).rstrip("/")
+            yield run.address_of(listening, settings).rstrip("/")
         finally:
             server.should_exit = True
             thread.join(PATIENCE_S)

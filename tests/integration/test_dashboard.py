@@ -122,6 +122,7 @@ def test_it_tells_what_is_stored(own: Settings, owner: psycopg.Connection[Any]) 
         as_told = health.record(health.look(database, Queue(own)))
     changing = ("oldest_age_s", "queue_bytes")
     as_told = json.loads(json.dumps(as_told, default=str))
+    assert told.pop("more_sources") == 0
     assert {**told, **dict.fromkeys(changing)} == {**as_told, **dict.fromkeys(changing)}
     assert told["problems"][0] == "1 dead letters: see `rasid dead-letters list`"
     for line in (
@@ -264,7 +265,8 @@ def process(
     own: Settings, **more: str
 ) -> Iterator[tuple[subprocess.Popen[str], Iterator[str], str]]:
     """`rasid dashboard` as a process: it, what more it says, and the address it has said."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(own), **more}
+    others = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    env = {**others, "PYTHONPATH": str(ROOT), **environment(own), **more}
     argv = [sys.executable, "-P", "-m", "services.cli", "dashboard", "--port", "0"]
     with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as started:
         said = started.stderr or io.StringIO()
@@ -283,6 +285,18 @@ def test_it_ends_however_early_it_is_told_to(own: Settings) -> None:
             rest = "".join(said)
         assert "dashboard ends" in rest
         assert "Traceback" not in rest
+
+
+def test_alone_on_one_machine_it_says_that_nothing_works(tmp_path: Path) -> None:
+    """Where it starts the servers itself, it says that no worker runs, and they end with it."""
+    with process(Settings(state_dir=tmp_path)) as (started, said, address):
+        first = next(said)
+        code = get(address, "/readyz")
+        started.terminate()
+        assert started.wait(PATIENCE_S) == 0
+
+    assert "No worker runs here: `rasid up` runs everything." in first
+    assert code == (200, "ok\n")
 
 
 def test_it_ends_in_the_middle_of_a_reading(own: Settings, owner: psycopg.Connection[Any]) -> None:

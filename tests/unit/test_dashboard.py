@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import re
 import socket
 import threading
@@ -157,12 +158,36 @@ def test_the_verdict_comes_first() -> None:
 def test_long_lists_are_cut() -> None:
     """A thousand problems and sources make no endless page, and it says how many are left out."""
     names = tuple((f"source-{n}", "عنوان") for n in range(1000))
-    many = replace(healthy(names=names), problems=tuple(f"problem {n}" for n in range(1000)))
+    many = replace(
+        healthy(names=names), problems=tuple(f"problem {n} {'x' * 100_000}" for n in range(1000))
+    )
     text = page.render(many, 15).decode()
 
     assert "And 950 more" in text
     assert "And 500 more" in text
-    assert len(text) < 250_000
+    assert len(text) < 300_000
+    assert text.count("x …") == 50
+    with showing(many) as address:
+        told = json.loads(ask(address, "/status.json")[2])
+        figures = ask(address, "/metrics")[2].decode()
+    assert len(told["sources"]) == told["more_sources"] == 500
+    assert told["sources"][0]["name"] == "source-0"  # the busiest
+    assert figures.count("rasid_source_articles_last_day{") == 500
+    assert "rasid_more_sources 500.0" in figures
+
+
+def test_two_sources_are_two_figures() -> None:
+    """A letter that no terminal should see is sent as it is: written out, another is called so."""
+    names = ("paper\u202e", "paper\\u202e")
+    text = metrics.render(healthy(names=tuple((name, "") for name in names))).decode()
+    told = [
+        sample.labels["source"]
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "rasid_source_articles_last_day"
+    ]
+
+    assert sorted(told) == sorted(names)
 
 
 def colours(dark: bool) -> dict[str, tuple[int, int, int]]:
@@ -378,6 +403,52 @@ def test_any_name_is_no_name(hosts: str) -> None:
         settings_module.load(RASID_DASHBOARD_HOSTS=hosts)
 
 
+def test_no_name_is_none(address: str) -> None:
+    """A setting that is empty, as Compose makes it, is one that is not set."""
+    assert settings_module.load(RASID_DASHBOARD_HOSTS="").dashboard_hosts == ""
+    with served(make_app(settings_module.load(dashboard_hosts=" "), healthy, lambda: "")) as empty:
+        assert [ask(empty, "/healthz", Host=host)[0] for host in ("localhost", "x", "")] == [
+            ask(address, "/healthz", Host=host)[0] for host in ("localhost", "x", "")
+        ]
+
+
+def test_a_name_that_is_none_is_told_with_an_example() -> None:
+    """The message says which name it is, and what one looks like."""
+    with pytest.raises(RasidError, match=r"'http://x' is no name: .*rasid\.example\.org"):
+        settings_module.load(RASID_DASHBOARD_HOSTS="a.example, http://x")
+
+
+@pytest.mark.parametrize(
+    ("bind", "hosts", "host", "status"),
+    [
+        ("127.0.0.9", None, "127.0.0.9:8080", 200),  # the address that it prints
+        ("127.0.0.9", None, "127.0.0.8:8080", 400),
+        ("::1", None, "[::1]:8080", 200),
+        ("2001:db8::7", None, "[2001:db8::7]:8080", 200),
+        ("0.0.0.0", None, "0.0.0.0", 400),
+        ("0.0.0.0", "[2001:db8::8], b.example", "[2001:db8::8]:1", 200),
+    ],
+)
+def test_the_address_it_listens_to_is_answered(
+    bind: str, hosts: str | None, host: str, status: int
+) -> None:
+    """Where it is one address, without more settings; an address may be a name as well."""
+    given = settings_module.load(dashboard_bind=bind, RASID_DASHBOARD_HOSTS=hosts)
+    with served(make_app(given, healthy, lambda: "")) as address:
+        assert ask(address, "/healthz", Host=host)[0] == status
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.9", "0.0.0.0", "localhost"])
+def test_the_address_it_prints_is_answered(bind: str) -> None:
+    """What it prints can be typed into a browser of this machine."""
+    given = settings_module.load(dashboard_bind=bind, dashboard_port=0)
+    app = make_app(given, healthy, lambda: "")
+    with run.listener(given) as listening, served(app) as address:
+        printed = urlsplit(run.address_of(listening, given))
+        assert printed.port == listening.getsockname()[1]
+        assert ask(address, "/healthz", Host=printed.netloc)[0] == 200
+
+
 def test_it_refreshes_itself_unless_held_still(address: str) -> None:
     """Without a script, by a header; a reader may hold the page still."""
     assert ask(address, "/")[1]["Refresh"] == "15"
@@ -556,7 +627,7 @@ def test_a_port_that_is_taken() -> None:
     """Another program listens there: the error says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(RasidError, match=f"port {port}: another .* RASID_DASHBOARD_PORT"):
+        with pytest.raises(RasidError, match=f"port {port}: another .*rasid up.*_PORT"):
             run.listener(settings_module.load(dashboard_port=port))
     with pytest.raises(
         RasidError, match=r"cannot listen on 203\.0\.113\.9 .* RASID_DASHBOARD_BIND"
