@@ -1,6 +1,9 @@
 """The change feed: each change once, in the order of its article, none skipped, whoever fails."""
 
+import multiprocessing
+import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -14,7 +17,7 @@ from services.shared.contracts import CHANGE_KINDS, ChangeKind, Event
 from services.storage import Connection, change_feed, changes, connect, results
 from services.storage.rows import Processed
 from tests.factories import stored
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 
 VERSION = 1
 
@@ -37,6 +40,12 @@ def feed(connection: Connection, columns: str, after: int = 0) -> list[tuple[obj
     """Columns of all changes after a position."""
     query = f"select {columns} from media.changes({after}, 100000)"
     return connection.execute(query.encode()).fetchall()
+
+
+def _killed(database_url: str) -> None:
+    """Commit a change, and be killed before it is published."""
+    add(connect(database_url), 1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def add(connection: Connection, *articles: int, kind: ChangeKind = "updated") -> None:
@@ -123,10 +132,12 @@ class TestPublishing:
     def test_killed_between_commit_and_publication(
         self, database_url: str, connection: Connection
     ) -> None:
-        """What one has committed and not published, the next one publishes."""
-        with connect(database_url) as killed:
-            add(killed, 1)
+        """What one had committed and not published when it was killed, the next one publishes."""
+        child = multiprocessing.get_context("fork").Process(target=_killed, args=(database_url,))
+        child.start()
+        child.join(PATIENCE_S)
 
+        assert child.exitcode == -signal.SIGKILL
         assert changes.publish(connection) == 1
 
     def test_nothing_waits_behind_a_publisher(
