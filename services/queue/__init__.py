@@ -101,7 +101,8 @@ class Queue:
         ids = [page.id for page in pages]
         with transient_errors(), self.bodies.pipeline(transaction=True) as pipe:
             for page_id, page in zip(ids, pages, strict=True):
-                pipe.set(BODY + page_id, pack(page), nx=True)
+                # Who has SETNX and no SET can write over nothing, nor have it expire.
+                pipe.setnx(BODY + page_id, pack(page))
             pipe.zadd(PENDING[lane], dict.fromkeys(ids, now), nx=True)
             stored = pipe.execute()[:-1]
         new = [page_id for page_id, is_new in zip(ids, stored, strict=True) if is_new]
@@ -138,7 +139,11 @@ class Queue:
         with transient_errors():
             for start in range(0, len(ids), size):
                 self._celery.send_task(
-                    TASK, args=[lane, list(ids[start : start + size])], queue=CELERY_QUEUES[lane]
+                    TASK,
+                    args=[lane, list(ids[start : start + size])],
+                    queue=CELERY_QUEUES[lane],
+                    # The queue is a list of that name, there or not: who sends need not say so.
+                    declare=[],
                 )
 
     def waiting(self) -> dict[Lane, int]:

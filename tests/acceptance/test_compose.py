@@ -298,15 +298,18 @@ read = lambda name: pathlib.Path("/run/secrets", name).read_text().strip()
 bodies, broker = (redis.Redis.from_url(read(f)) for f in ("redis_bodies_url", "redis_url"))
 database = psycopg.connect(read("database_url"), autocommit=True)
 # Under the id of a page the reconciler would find it, and a worker make a dead letter of it.
-bodies.set("rasid:body:not.an.id", "x")
+bodies.setnx("rasid:body:not.an.id", "x")
 assert database.execute("select count(*) from rasid.links").fetchone()
 tries = {
     "read a body": lambda: bodies.get("rasid:body:not.an.id"),
+    "change a body": lambda: bodies.set("rasid:body:not.an.id", "y"),
+    "let a body expire": lambda: bodies.set("rasid:body:not.an.id", "x", px=1),
     "remove a body": lambda: bodies.delete("rasid:body:not.an.id"),
     "remove what waits": lambda: bodies.zrem("rasid:pending:live", "mine"),
     "see all keys": lambda: bodies.keys("*"),
     "empty a store": lambda: broker.flushall(),
     "take a task": lambda: broker.brpop(["rasid-live"], 1),
+    "get a copy of each hint": lambda: broker.sadd("_kombu.binding.rasid-live", "mine"),
     "add a user": lambda: broker.acl_setuser("mine", enabled=True),
     "set a setting": lambda: bodies.config_set("maxmemory", 0),
     "read a text": lambda: database.execute("select text from rasid.articles"),
@@ -327,7 +330,7 @@ def test_a_stolen_crawler_reads_and_removes_nothing(project: Project) -> None:
     told = project.compose("exec", "-T", "crawler", "python", "-c", INTRUDER).splitlines()
     docker("exec", OPERATOR, "python", "-c", FORGET)
 
-    assert len(told) == 11
+    assert len(told) == 14
     assert [line for line in told if not line.startswith("refused")] == []
 
 

@@ -203,21 +203,6 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
         assert broker.hlen("unacked") == 0
         assert broker.exists("mine") == 0
     assert Queue(over_tls("operator")).depth().total == 0
-    bodies = redis.Redis.from_url(
-        str(over_tls("crawler").redis_bodies_url),
-        ssl_ca_certs=str(over_tls("crawler").redis_ca_file),
-    )
-    bodies.set("rasid:body:mine", "x")
-    for attempt in (
-        lambda: bodies.get("rasid:body:mine"),
-        lambda: bodies.unlink("rasid:body:mine"),
-        lambda: bodies.zrem("rasid:pending:live", "x"),
-        bodies.flushall,
-        bodies.keys,
-    ):
-        with pytest.raises(NoPermissionError):
-            attempt()
-    bodies.close()
 
 
 def _give_orders(settings: Settings) -> None:
@@ -227,6 +212,42 @@ def _give_orders(settings: Settings) -> None:
     for queue in CELERY_QUEUES.values():
         control.cancel_consumer(queue)
     assert not control.ping(timeout=1)
+
+
+def test_who_brings_pages_changes_none(over_tls: Login) -> None:
+    """A stolen login that adds pages reads, alters, ages and removes none, and takes no hint."""
+    for login in ("crawler", "importer"):
+        settings = over_tls(login)
+        body = f"rasid:body:{login}"
+        bodies, hints = (
+            redis.Redis.from_url(str(url), ssl_ca_certs=str(settings.redis_ca_file))
+            for url in (settings.redis_bodies_url, settings.redis_url)
+        )
+        producer = Queue(settings)
+        before = producer.messages()
+        producer.send(["1"], "live")  # not by the reconciler's help alone
+        assert producer.messages() == before + 1
+        assert bodies.setnx(body, "x")
+        assert not bodies.setnx(body, "y")
+        for attempt in (
+            lambda client=bodies, key=body: client.set(key, "y"),
+            lambda client=bodies, key=body: client.set(key, "x", px=1),
+            lambda client=bodies, key=body: client.get(key),
+            lambda client=bodies, key=body: client.append(key, "y"),
+            lambda client=bodies, key=body: client.expire(key, 1),
+            lambda client=bodies, key=body: client.rename(key, "rasid:body:else"),
+            lambda client=bodies, key=body: client.unlink(key),
+            lambda client=bodies: client.zrem("rasid:pending:live", "x"),
+            bodies.flushall,
+            bodies.keys,
+            lambda client=hints: client.brpop(["rasid-live"], 1),
+            lambda client=hints: client.ltrim("rasid-live", 1, 0),
+            lambda client=hints: client.sadd("_kombu.binding.rasid-live", "mine"),
+        ):
+            with pytest.raises(NoPermissionError):
+                attempt()
+        bodies.close()
+        hints.close()
 
 
 def test_who_brings_pages_gives_no_orders(over_tls: Login) -> None:
