@@ -1,6 +1,7 @@
 """Sources and feeds: as `sources.yaml` says, which are due, and what their polls gave."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 
 from psycopg.rows import class_row, dict_row
@@ -92,7 +93,9 @@ def polled(tx: Connection, poll: FeedPoll) -> None:
             "outcome": poll.outcome,
             "status": poll.status,
             "detail": poll.detail,
-            "next_fetch_at": poll.next_fetch_at,
+            "wait_s": (poll.next_fetch_at - datetime.now(UTC)).total_seconds()
+            if poll.next_fetch_at
+            else None,
             "failed": poll.failed,
             "etag": poll.etag,
             "last_modified": poll.last_modified,

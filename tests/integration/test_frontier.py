@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -224,6 +224,38 @@ def test_saving_the_same_sources_again_changes_nothing(tx: Connection) -> None:
     sources.make_due(tx, ["a"])
     taken = sources.take_due(tx, ["a.example"], ["a"], ["feed"], lease_s=60)
     assert [(feed.etag, feed.last_modified) for feed in taken] == [(poll.etag, poll.last_modified)]
+
+
+def test_a_clock_that_jumps_holds_no_poll_up(
+    tx: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A feed polled by a crawler whose clock is a day ahead is due again after its own wait."""
+    wrong = datetime.now(UTC) + timedelta(days=1)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(wrong.timestamp(), tz)
+
+    feed_id = take_feeds(tx)[FEED.url]
+    monkeypatch.setattr("services.storage.sources.datetime", Ahead)
+    sources.polled(
+        tx,
+        FeedPoll(
+            feed_id=feed_id,
+            outcome="listed",
+            status=200,
+            detail=None,
+            next_fetch_at=wrong + timedelta(minutes=10),
+            failed=False,
+        ),
+    )
+    waits = tx.execute(
+        b"select extract(epoch from next_fetch_at - last_fetched_at) from rasid.feeds "
+        b"where id = %s",
+        (feed_id,),
+    ).fetchall()
+    assert [float(str(wait)) for (wait,) in waits] == pytest.approx([600])
 
 
 def test_a_child_is_due_when_its_index_says_so(tx: Connection) -> None:

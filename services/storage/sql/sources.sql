@@ -90,10 +90,12 @@ update rasid.feeds set next_fetch_at = now() + make_interval(secs => %(again_s)s
 where id = any(%(ids)s)
 
 -- name: polled
--- The index decides when a sitemap it lists is read again.
+-- The index decides when a sitemap it lists is read again. By this server's clock: the one of a
+-- crawler may jump for a moment, and a feed would not be polled for as long as it jumped.
 update rasid.feeds set
     next_fetch_at = case
-        when parent_id is not null and not %(failed)s then 'infinity' else %(next_fetch_at)s
+        when parent_id is not null and not %(failed)s then 'infinity'
+        else now() + make_interval(secs => %(wait_s)s)
     end,
     last_fetched_at = now(),
     last_status = %(status)s,
