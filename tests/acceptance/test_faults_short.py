@@ -19,7 +19,7 @@ RUNS = 2
 def test_every_kind_of_fault(tmp_path: Path) -> None:
     """Whatever fails, each page ends exactly once as on a calm day, and nothing is left over."""
     most = -(-len(FAULTS) // RUNS)
-    command = [sys.executable, "-P", "-m", "tests.faults", "--pages", "90", "--longest", "3"]
+    command = [sys.executable, "-P", "-m", "tests.faults", "--longest", "3"]
     logs = [tmp_path / f"{seed}.log" for seed in range(RUNS)]
     runs = []
     try:

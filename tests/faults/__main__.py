@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
+from services.shared.settings import MIB
 from tests.faults.faults import FAULTS
 from tests.faults.run import Result, bench, plan
 
@@ -23,13 +24,13 @@ def main() -> int:
     if unknown := set(kinds) - FAULTS.keys():
         raise SystemExit(f"no such faults: {', '.join(unknown)}; there are {', '.join(FAULTS)}")
     results: list[Result] = []
-    with bench(given.pages) as there:
+    with bench(min(given.most, len(kinds))) as there:
         lacking = there.lacking(kinds)
         for name, reason in lacking.items():
             _say(f"skipped: {name}: {reason}")
         kinds = [name for name in kinds if name not in lacking]
         for seed in range(given.seed, given.seed + given.runs):
-            steps = plan(seed, kinds, given.most, given.longest) if kinds else []
+            steps = plan(seed, kinds, given.most, given.shortest, given.longest) if kinds else []
             _say(f"seed {seed}: {', '.join(map(str, steps)) or 'nothing fails'}")
             result = there.run(seed, steps, _say if given.verbose else lambda _: None)
             results.append(result)
@@ -52,13 +53,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
         description=__doc__,
-        epilog="The same --seed, --pages, --faults, --most and --longest make the same run.",
+        epilog="The same --seed, --faults, --most, --shortest and --longest make the same run.",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the first run (1)")
     parser.add_argument("--runs", type=int, default=1, help="how many, one seed each (1)")
-    parser.add_argument("--pages", type=int, default=90, help="about so many pages a run (90)")
     parser.add_argument("--most", type=int, default=5, help="faults a run (5); 0: nothing fails")
     parser.add_argument("--longest", type=float, default=60.0, help="seconds a fault lasts at most")
+    parser.add_argument(
+        "--shortest", type=float, default=0.0, help="seconds a fault that lasts lasts at least"
+    )
     parser.add_argument("--faults", help=f"only these: {', '.join(FAULTS)}")
     parser.add_argument("--stop", action="store_true", help="stop at the first run that fails")
     parser.add_argument("--verbose", action="store_true", help="tell each step")
@@ -72,6 +75,11 @@ def _line(result: Result) -> str:
     return (
         f"seed {result.seed}: {verdict} after {result.seconds:.0f} s; recovered (s): {recovered}"
         + (f"; starts: {starts}" if starts else "")
+        + "; MB: "
+        + ", ".join(
+            f"{name} {before / MIB:.0f} to {after / MIB:.0f}"
+            for name, (before, after) in result.resident.items()
+        )
         + ("; the guard ended the worker that was told to stop" if result.by_guard else "")
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from services.queue import Queue
+from services.queue import LOST, Queue
 from services.queue.broker import CELERY_QUEUES
 from services.shared.contracts import RawPage
 from services.shared.settings import MIB, Settings
@@ -22,8 +22,17 @@ from worker import pipeline
 Key = tuple[str, str]
 #: The status and the reason.
 Outcome = tuple[str, str]
-#: Redis gives memory back in steps.
+#: What Redis may use more than before, its own tables, scripts and buffers included.
 MEMORY_LEFT = 2 * MIB
+#: Keys of a calm day: the worker's note of what it did last, and Celery's of its queues.
+CALM = ("rasid-recent", "_kombu.binding")
+#: Where messages lie; each of them is looked at.
+MESSAGES = {"unacked", "unacked_index", "unacked_mutex", *CELERY_QUEUES.values()}
+#: Bytes that the keys of a calm day take at most in one Redis, which have some 600 in them. A page
+#: takes about as much, a chunk of them ten times.
+KEYS_LEFT = 3000
+#: Bytes that a main process may hold more at the end than before the first fault.
+RESIDENT_LEFT = 16 * MIB
 
 #: Each finds rows that no calm day leaves. Constraints guard the rest.
 HALF_WRITTEN = {
@@ -112,7 +121,7 @@ def complaints(product: Product, calm: Expected) -> list[str]:
 
 
 def used(servers: Servers) -> dict[str, int]:
-    """Return the bytes that each Redis uses."""
+    """Return the bytes that each Redis uses, whatever for."""
     found = {}
     for name in ("broker", "bodies"):
         with servers.redis(name) as client:
@@ -207,7 +216,21 @@ def _of_redis(connection: Connection, servers: Servers) -> Iterator[str]:
         for message in messages:
             if ids := _ids(message) - done:
                 yield f"a message is left of what is not done: {ids}"
+        # A worker told to stop may write it once the reconciler, which removes it, has ended.
+        left = {page.decode() for page in client.hkeys(LOST)} - done
+        yield from (f"a process is said to be lost with what is not done: {page}" for page in left)
+        client.delete(LOST)
     yield from (f"left in Redis: {name}" for name in notes(servers))
+    for name in ("broker", "bodies"):
+        with servers.redis(name) as client:
+            sizes = {
+                key.decode(): int(client.memory_usage(key) or 0)
+                for key in client.scan_iter()
+                if key.decode() not in MESSAGES
+            }
+        yield from (f"{name} has a key {key}" for key in sizes if not key.startswith(CALM))
+        if sum(sizes.values()) > KEYS_LEFT:
+            yield f"the keys of {name} hold {sum(sizes.values())} bytes: {sizes}"
 
 
 def _ids(message: dict[str, Any]) -> set[str]:

@@ -16,12 +16,14 @@ import redis
 
 from services.queue import PENDING
 from services.shared.errors import TransientError
-from tests.faults.product import Product
+from tests.faults.product import Flow, Product
 from tests.faults.servers import NAMES, Servers
 
 Begin = Callable[[Product, random.Random], AbstractContextManager[None]]
 #: Of pages that are announced, but never came.
 GHOSTS = 3
+#: A victim that is just being started again is waited for.
+VICTIM_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Fault:
 
     begin: Begin
     seconds: tuple[float, float] = (0.5, 4.0)
+    #: What has to go on before it is over: that which the victim does, else pages.
+    flow: Flow = "pages"
     #: Why it cannot be made here, if it cannot.
     lacking: Callable[[Servers], str | None] = lambda _: None
 
@@ -38,10 +42,21 @@ class Fault:
 def _killed(
     name: str, product: Product, chance: random.Random, *, child: bool = False
 ) -> Iterator[None]:
-    victim = product.one_of(product.pids(name, children=child), chance)
-    if victim:
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
+    """Kill a process; a run in which there is none to kill has timed nothing, and is not right."""
+    victims: list[int] = []
+
+    def found() -> bool:
+        victims[:] = product.pids(name, children=child)
+        return bool(victims)
+
+    # The importer ends by itself and has to be there now.
+    product.until(found, 0.01 if name == "importer" else VICTIM_WITHIN_S)
+    try:
+        os.kill(chance.choice(victims), signal.SIGKILL)
+    except (IndexError, ProcessLookupError):
+        product.complaints.append(
+            f"no {'process of the ' if child else ''}{name} was there to kill"
+        )
     yield
 
 
@@ -207,9 +222,13 @@ def _no_clock(_: Servers) -> str | None:
     return None if shutil.which("cc") else "without a C compiler no clock can be shifted"
 
 
+VICTIMS_FLOW: dict[str, Flow] = {"crawler": "links", "importer": "imports"}
+
+
 def _kinds() -> Iterator[tuple[str, Fault]]:
     for name in ("worker", "crawler", "importer", "reconciler"):
-        yield f"kill_{name}", Fault(begin=partial(_killed, name), seconds=(0, 0))
+        flow = VICTIMS_FLOW.get(name, "pages")
+        yield f"kill_{name}", Fault(begin=partial(_killed, name), seconds=(0, 0), flow=flow)
     yield "kill_child", Fault(begin=partial(_killed, "worker", child=True), seconds=(0, 0))
     yield "pause_worker", Fault(begin=partial(_frozen, "worker"), seconds=(1, 9))
     for name in NAMES:

@@ -1,4 +1,4 @@
-"""How many pages go in; pages that are the same each time, and what is to become of them, come out.
+"""How many steps go in; pages that are the same each time, and what is to become of them, come out.
 
 Articles, reprints and copies word for word, new versions, pages that are too short, and poison:
 pages that crash their worker, hang in it, bloat it or meet a bug of it.
@@ -22,19 +22,27 @@ POISON = {
     "RAISE": ("error",),
 }
 HOSTS = 3
+#: Just before each fault: pages that we publish, pages that a fresh importer is given, one a file,
+#: and pages that the site lists anew. The crawler needs a second for as many as there are hosts.
+CHUNK = 10
+FILES = 6
+LISTED = 9
+#: After each fault, so that there is something to be done.
+AFTER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
     """All that is published in a run."""
 
-    #: By `rasid import`.
+    #: By `rasid import`, FILES before each fault.
     imported: list[RawPage]
-    #: By us, some before and some after each fault.
+    #: By us, CHUNK before and AFTER after each fault.
     direct: list[RawPage]
     #: New versions: by us, once all else has its result.
     changed: list[RawPage]
-    #: By the crawler; what it is to hand over, but for its times.
+    #: By the crawler, LISTED before and AFTER after each fault; what it is to hand over, but for
+    #: its times.
     crawled: list[RawPage]
     #: Words to watch for.
     asked: list[str]
@@ -42,13 +50,15 @@ class Pages:
     poison: dict[str, tuple[str, ...]]
 
 
-def make(count: int, hosts: list[str]) -> Pages:
-    """Return about so many pages; `hosts` are the addresses of the site that is crawled."""
-    chance = random.Random(count)
-    first, second, asked = news(count, stories=max(6, count // 5))
+def make(steps: int, hosts: list[str]) -> Pages:
+    """Return pages for so many faults; `hosts` are the addresses of the site that is crawled."""
+    chance = random.Random(steps)
+    # Some three pages a story.
+    count = CHUNK + steps * (FILES + CHUNK + AFTER)
+    first, second, asked = news(steps, stories=-(-count // 3))
     short = [
         page(f"<html><body><p>{number}</p></body></html>", requested_url=_short(number))
-        for number in range(max(2, count // 15))
+        for number in range(2 + steps // 2)
     ]
     poison = {
         word: page(f"<p>{word}</p>", requested_url=f"https://poison.example/{word.lower()}")
@@ -56,10 +66,10 @@ def make(count: int, hosts: list[str]) -> Pages:
     }
     given = [*first, *short, *poison.values()]
     chance.shuffle(given)
-    half = len(given) // 2
+    files = steps * FILES
     return Pages(
-        imported=given[:half],
-        direct=given[half:],
+        imported=given[:files],
+        direct=given[files:],
         changed=second,
         crawled=[
             RawPage(
@@ -68,17 +78,18 @@ def make(count: int, hosts: list[str]) -> Pages:
                 source=f"paper-{n % HOSTS}",
                 requested_url=f"{hosts[n % HOSTS]}{path}",
             )
-            for n, (path, body) in enumerate(site(count).items())
+            for n, (path, body) in enumerate(site(steps).items())
         ],
         asked=asked,
         poison={raw.id: POISON[word] for word, raw in poison.items()},
     )
 
 
-def site(count: int) -> dict[str, str]:
+def site(steps: int) -> dict[str, str]:
     """Return the bodies of the site's pages by path; the n-th is on host n modulo HOSTS."""
-    chance = random.Random(f"site {count}")
-    return {f"/2026/01/{number}": _crawled(chance, number) for number in range(count // 3)}
+    chance = random.Random(f"site {steps}")
+    count = LISTED + steps * (LISTED + AFTER)
+    return {f"/2026/01/{number}": _crawled(chance, number) for number in range(count)}
 
 
 def _crawled(chance: random.Random, number: int) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import random
 import struct
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, Literal, TypeVar, cast
 
 import psutil
 import psycopg
@@ -23,7 +22,6 @@ from services.queue.bodies import pack
 from services.shared import settings as settings_module
 from services.shared.contracts import RawPage
 from services.shared.errors import RasidError
-from tests.faults.pages import Pages
 from tests.faults.servers import Servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +45,17 @@ TICK_S = 0.05
 #: Longer than a worker's own patience with a task that hangs.
 STOPPED_WITHIN_S = 60.0
 CLOCK = Path(__file__).with_name("clock.c")
+
+#: What is counted: pages that are done, links that are fetched, files of the newest importer.
+Flow = Literal["pages", "links", "imports"]
+COUNTS = b"""
+select (select count(*) from rasid.raw_pages),
+    (select count(*) from rasid.links where state = 'fetched'),
+    (select count(*) from rasid.imports where finished_at is not null
+        and path like %s::text || '/%%')
+"""
+#: Whoever was started has begun after so long, also where the machine does much else.
+BEGUN_WITHIN_S = 180.0
 
 T = TypeVar("T")
 
@@ -139,7 +148,13 @@ class Product:
         #: While somebody is in it Postgres would not answer us either.
         self.blind = 0
         self._watch: psycopg.Connection[tuple[Any, ...]] | None = None
-        self.done = 0
+        self.counts: dict[Flow, int] = {"pages": 0, "links": 0, "imports": 0}
+        #: Of the newest importer: its folder, how many files are in it, whether it is frozen.
+        self._folder = self.state / "files"
+        self.files = 0
+        self._frozen: psutil.Process | None = None
+        #: What went wrong with the faults themselves.
+        self.complaints: list[str] = []
         #: Pages that are still to be published by us.
         self.waiting: list[RawPage] = []
         #: Ids that were announced without a page.
@@ -162,14 +177,65 @@ class Product:
         )
         self.running[name] = Running(command, processes.launch(command), ends)
 
-    def start(self, pages: Pages, sites: Sequence[str]) -> None:
-        """Start all: worker, reconciler, a crawler of the site, an importer of the files."""
+    def start(self, sites: Sequence[str]) -> None:
+        """Start worker, reconciler and a crawler of the site."""
         self._write_sources(sites)
-        self._write_files(pages.imported)
         self.spawn("worker", str(WORKER))
         self.spawn("reconciler", "-m", "services.cli", "reconcile")
         self.spawn("crawler", "-m", "services.cli", "crawl")
-        self.spawn("importer", "-m", "services.cli", "import", str(self.state / "files"), ends=True)
+
+    def import_some(self, pages: Sequence[RawPage], pause_s: float) -> None:
+        """Start an importer of these pages, one a file, and freeze it when some are imported.
+
+        It is frozen so long after the first of them, and never behind the last.
+        """
+        before = [name for name in self.running if name.startswith("importer")]
+        if before:
+            self.running[f"importer-{len(before)}"] = self.running.pop("importer")
+        self._folder = self.state / f"files-{len(before)}"
+        self.counts["imports"], self.files = 0, len(pages)
+        last = self._write_files(pages)
+        holder: list[psycopg.Connection[tuple[Any, ...]]] = []
+
+        def held() -> bool:
+            # Whoever would begin this file waits for us to say whether it has begun.
+            connection = self.servers.admin(self.database)
+            holder.append(connection)
+            stat = last.stat()
+            connection.execute(b"begin")
+            connection.execute(
+                b"insert into rasid.imports (path, size_bytes, modified_ns) values (%s, %s, %s)",
+                (str(last.resolve()), stat.st_size, stat.st_mtime_ns),
+            )
+            return True
+
+        try:
+            if self.until(held, BEGUN_WITHIN_S) is None:
+                raise TimeoutError("Postgres does not let a file be held back")
+            argv = ("-m", "services.cli", "import", str(self._folder))
+            self.spawn("importer", *argv, ends=True)
+            begun = self.until(lambda: self.counts["imports"] > 0, BEGUN_WITHIN_S, tick_s=0.002)
+            if begun is None:
+                raise TimeoutError("the importer does not begin")
+            time.sleep(pause_s)
+            importer = psutil.Process(self.running["importer"].popen.pid)
+            importer.suspend()
+            self._frozen = importer
+        finally:
+            for connection in holder:
+                connection.close()
+
+    def thaw(self) -> None:
+        """Let the importer go on."""
+        if self._frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._frozen.resume()
+        self._frozen = None
+
+    @property
+    def importers_done(self) -> bool:
+        """Whether all importers have ended well."""
+        return all(one.is_done for name, one in self.running.items() if name.startswith("importer"))
 
     def _write_sources(self, sites: Sequence[str]) -> None:
         sources = [
@@ -178,28 +244,24 @@ class Product:
                 "title": f"Paper {number}",
                 "home_page": url,
                 "enabled": True,
-                "crawl": {"delay_s": 0.4},
-                "feeds": [{"url": f"{url}/feed-{number}.xml"}],
+                "crawl": {"delay_s": 0.5},
+                "feeds": [{"url": f"{url}/feed-{number}.xml", "poll_every_s": 2}],
             }
             for number, url in enumerate(sites)
         ]
         (self.state / "sources.yaml").write_text(json.dumps({"sources": sources}))
 
-    def _write_files(self, pages: Sequence[RawPage]) -> None:
-        files = self.state / "files"
-        files.mkdir()
-        for number in range(3):
-            lines = [
-                json.dumps(
-                    {
-                        "url": page.requested_url,
-                        "html": page.body.decode(),
-                        **({"fetched_at": page.fetched_at.isoformat()} if page.fetched_at else {}),
-                    }
-                )
-                for page in pages[number::3]
-            ]
-            (files / f"{number}.jsonl").write_text("\n".join(lines) + "\n")
+    def _write_files(self, pages: Sequence[RawPage]) -> Path:
+        """Return the last of them."""
+        self._folder.mkdir()
+        file = self._folder
+        for number, page in enumerate(pages):
+            record = {"url": page.requested_url, "html": page.body.decode()}
+            if page.fetched_at:
+                record["fetched_at"] = page.fetched_at.isoformat()
+            file = self._folder / f"{number:03}.jsonl"
+            file.write_text(json.dumps(record) + "\n")
+        return file
 
     def ended_well(self) -> list[str]:
         """Return who ended with 0 although nobody told it, and so may never be started again."""
@@ -228,6 +290,7 @@ class Product:
     def stop(self) -> dict[str, int]:
         """Stop all processes in order, and return the exit codes of those that ran."""
         codes = {}
+        self.thaw()
         for one in self.running.values():
             one.is_done = True
             if one.popen.poll() is None:
@@ -244,7 +307,7 @@ class Product:
         return codes
 
     def turn(self) -> None:
-        """Start again what has ended, and look how many pages are done."""
+        """Start again what has ended, and count what is done."""
         self.servers.turn()
         now = time.monotonic()
         for one in self.running.values():
@@ -267,8 +330,9 @@ class Product:
         try:
             if self._watch is None:
                 self._watch = self.servers.admin(self.database)
-            ((count,),) = self._watch.execute(b"select count(*) from rasid.raw_pages").fetchall()
-            self.done = int(count)
+            folder = str(self._folder.resolve())
+            ((pages, links, files),) = self._watch.execute(COUNTS, (folder,)).fetchall()
+            self.counts = {"pages": pages, "links": links, "imports": files}
         except psycopg.Error:
             if self._watch:
                 self._watch.close()
@@ -290,7 +354,9 @@ class Product:
             self.turn()
             time.sleep(TICK_S)
 
-    def until(self, ready: Callable[[], bool], seconds: float) -> float | None:
+    def until(
+        self, ready: Callable[[], bool], seconds: float, *, tick_s: float = TICK_S
+    ) -> float | None:
         """Let time pass until it is ready, and return how long that took; None: too long."""
         began = time.monotonic()
         while time.monotonic() < began + seconds:
@@ -298,8 +364,16 @@ class Product:
             with contextlib.suppress(RasidError, psycopg.Error):
                 if ready():
                     return time.monotonic() - began
-            time.sleep(TICK_S)
+            time.sleep(tick_s)
         return None
+
+    def resident(self) -> dict[str, int]:
+        """Return the bytes that the main processes of worker and crawler hold."""
+        found = {}
+        for name in ("worker", "crawler"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found[name] = psutil.Process(self.running[name].popen.pid).memory_info().rss
+        return found
 
     # ------------------------------------------------------------------ pages
 
@@ -323,7 +397,3 @@ class Product:
         with self.servers.redis("bodies") as client:
             for page in pages:
                 client.set(BODY + page.id, pack(page))
-
-    def one_of(self, pids: Sequence[int], chance: random.Random) -> int | None:
-        """Return one of the processes, if there is any."""
-        return chance.choice(list(pids)) if pids else None

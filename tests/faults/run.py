@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from services.queue import Depth
 from services.shared import settings as settings_module
 from services.shared.errors import RasidError
 from services.shared.settings import MIB
@@ -54,6 +55,22 @@ class Step:
         return f"{self.after_s:.1f}s {self.name}({self.seconds:.1f}s){'' if self.waits else '+'}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """What the product has to do when a fault begins."""
+
+    #: Pending in Redis.
+    pages: int
+    #: Listed by the site, not fetched yet.
+    links: int
+    #: Of the newest importer, not imported yet.
+    files: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.pages} pages pending, {self.links} to be fetched, {self.files} files"
+
+
 @dataclass(slots=True, kw_only=True)
 class Result:
     """What came of a run."""
@@ -63,6 +80,10 @@ class Result:
     #: Seconds from the end of a fault until pages flowed again, by fault.
     recoveries: list[tuple[str, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    #: At the beginning of each fault.
+    under_way: list[UnderWay] = field(default_factory=list)
+    #: Bytes that a main process holds before the first fault and at the end.
+    resident: dict[str, tuple[int, int]] = field(default_factory=dict)
     seconds: float = 0.0
     #: Of each of the product's processes.
     starts: dict[str, int] = field(default_factory=dict)
@@ -72,8 +93,13 @@ class Result:
     logs: dict[str, list[str]] = field(default_factory=dict)
 
 
-def plan(seed: int, kinds: Sequence[str], most: int, longest_s: float = 60.0) -> list[Step]:
-    """Return the faults of a seed; they walk through all kinds, seed by seed."""
+def plan(
+    seed: int, kinds: Sequence[str], most: int, shortest_s: float = 0.0, longest_s: float = 60.0
+) -> list[Step]:
+    """Return the faults of a seed; they walk through all kinds, seed by seed.
+
+    Those that last, last `shortest_s` at least and `longest_s` at most, unless that is shorter.
+    """
     chance = random.Random(f"plan {seed}")
     count = min(most, len(kinds)) if most else 0
     first = seed * count % len(kinds)
@@ -83,11 +109,16 @@ def plan(seed: int, kinds: Sequence[str], most: int, longest_s: float = 60.0) ->
         Step(
             name=name,
             after_s=chance.choice((0.0, chance.uniform(0, 2.5))),
-            seconds=min(longest_s, chance.uniform(*FAULTS[name].seconds)),
+            seconds=_seconds(chance.uniform(*FAULTS[name].seconds), shortest_s, longest_s),
             waits=chance.random() < 0.8,
         )
         for name in names
     ]
+
+
+def _seconds(usual: float, shortest_s: float, longest_s: float) -> float:
+    """Return how long a fault lasts; what is over at once stays so."""
+    return max(shortest_s, min(longest_s, usual)) if usual else 0.0
 
 
 @contextlib.contextmanager
@@ -109,8 +140,8 @@ def limit(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def bench(count: int) -> Iterator["Bench"]:
-    """Run servers, network and site for many runs, one after the other."""
+def bench(steps: int) -> Iterator["Bench"]:
+    """Run servers, network and site for many runs of so many faults, one after the other."""
     state = Path(tempfile.mkdtemp(prefix="rasid-faults-", dir="/tmp"))
     there: Servers | None = None
     helpers: list[Helper] = []
@@ -119,10 +150,10 @@ def bench(count: int) -> Iterator["Bench"]:
         proxy = Helper("tests.faults.proxy", _sockets(there))
         helpers.append(proxy)
         ports = proxy.hear()
-        site = Helper("tests.faults.site", str(count))
+        site = Helper("tests.faults.site", str(steps))
         helpers.append(site)
         sites = site.hear()
-        yield Bench(there, proxy, ports, sites, pages.make(count, sites))
+        yield Bench(there, proxy, ports, (site, sites), pages.make(steps, sites))
     finally:
         for helper in helpers:
             helper.close()
@@ -143,13 +174,13 @@ class Bench:
         there: Servers,
         proxy: Helper,
         ports: dict[str, int],
-        sites: list[str],
+        site: tuple[Helper, list[str]],
         given: Pages,
     ) -> None:
         self.servers = there
         self._proxy = proxy
         self._ports = ports
-        self._sites = sites
+        self._site, self._sites = site
         self._pages = given
         there.fresh("run_calm")
         calm = settings_module.load(
@@ -214,39 +245,87 @@ class Bench:
             if bytes_used - before[name] > accounts.MEMORY_LEFT:
                 more = (bytes_used - before[name]) / MIB
                 yield f"{name} holds {more:.1f} MB more than before"
+        for name, (calm, held) in result.resident.items():
+            if held - calm > accounts.RESIDENT_LEFT:
+                yield f"the {name} holds {held / MIB:.0f} MB, and held {calm / MIB:.0f} MB"
+        yield from product.complaints
+        met = result.under_way
+        if met and sum(one.pages for one in met) < len(met) * pages.CHUNK / 2:
+            yield f"the faults met too little work: {', '.join(map(str, met))}"
 
     def _work(self, product: Product, result: Result, chance: random.Random, say: Say) -> None:
         given = self._pages
         with self.servers.admin(product.database) as connection:
             prepared(connection, given.asked)
         product.waiting = list(given.direct)
-        size = max(1, len(given.direct) // (2 * len(result.plan) + 2))
-        product.start(given, self._sites)
-        product.publish(product.next_pages(size))
-        if product.until(lambda: product.done > 0, FLOW_WITHIN_S) is None:
-            raise TimeoutError("no page is done although nothing has failed yet")
+        files = list(given.imported)
+        self._listed = 0
+        self._list(pages.LISTED)
+        product.start(self._sites)
+        product.publish(product.next_pages(pages.CHUNK))
+        begun = product.until(
+            lambda: product.counts["pages"] > 0 and product.counts["links"] > 0, FLOW_WITHIN_S
+        )
+        if begun is None:
+            raise TimeoutError("no page is done or fetched although nothing has failed yet")
+        calm = product.resident()
         for step in result.plan:
             product.live(step.after_s)
-            product.publish(product.next_pages(size))
-            say(f"  {step}")
+            self._list(pages.LISTED - pages.HOSTS)
+            product.import_some(files[: pages.FILES], chance.uniform(0, 0.02))
+            del files[: pages.FILES]
+            # The others may have been fetched while the importer was starting.
+            self._list(pages.HOSTS)
+            product.publish(product.next_pages(pages.CHUNK))
+            result.under_way.append(self._under_way(product))
+            say(f"  {step}: {result.under_way[-1]}")
             with FAULTS[step.name].begin(product, chance):
+                product.thaw()
                 product.live(step.seconds)
-            self._recover(product, result, step, size)
+            self._recover(product, result, step)
+        if files:
+            product.import_some(files, 0)
+            product.thaw()
+        self._list(len(given.crawled))
         product.publish(product.waiting)
         self._drain(product, say)
         product.publish(given.changed)
         self._drain(product, say)
+        for name, held in product.resident().items():
+            result.resident[name] = calm[name], held
 
-    def _recover(self, product: Product, result: Result, step: Step, size: int) -> None:
-        """Publish some pages, and write down how long it takes until any is done."""
-        done, began = product.done, time.monotonic()
-        pages = product.next_pages(size)
-        product.publish(pages)
-        # Without a page to be done there is nothing to wait for.
-        if not step.waits or not pages:
+    def _list(self, count: int) -> None:
+        """Have the site list so many pages more."""
+        self._listed = min(self._listed + count, len(self._pages.crawled))
+        self._site.say(listed=self._listed)
+
+    def _under_way(self, product: Product) -> UnderWay:
+        depth: Depth | None = None
+
+        def told() -> bool:
+            nonlocal depth
+            depth = product.queue.depth()
+            return True
+
+        if product.until(told, FLOW_WITHIN_S) is None or depth is None:
+            raise TimeoutError("the queue does not say how deep it is")
+        return UnderWay(
+            pages=depth.total,
+            links=self._listed - product.counts["links"],
+            files=product.files - product.counts["imports"],
+        )
+
+    def _recover(self, product: Product, result: Result, step: Step) -> None:
+        """Publish some pages, and write down how long it takes until something is done."""
+        product.turn()
+        flow, began = FAULTS[step.name].flow, time.monotonic()
+        done = product.counts[flow]
+        product.publish(product.next_pages(pages.AFTER))
+        self._list(pages.AFTER)
+        if not step.waits:
             return
-        if product.until(lambda: product.done > done, FLOW_WITHIN_S) is None:
-            raise TimeoutError(f"no page was done {FLOW_WITHIN_S:.0f} s after {step.name}")
+        if product.until(lambda: product.counts[flow] > done, FLOW_WITHIN_S) is None:
+            raise TimeoutError(f"no {flow} were done {FLOW_WITHIN_S:.0f} s after {step.name}")
         result.recoveries.append((step.name, time.monotonic() - began))
 
     def _drain(self, product: Product, say: Say) -> None:
@@ -264,7 +343,7 @@ class Bench:
             left = {
                 f"{depth.total} pages are pending": depth.total,
                 f"{depth.messages} messages wait": depth.messages,
-                "the importer runs": not product.running["importer"].is_done,
+                "an importer runs": not product.importers_done,
                 f"{links} links are fetched": links != len(self._pages.crawled),
                 f"left in Redis: {', '.join(notes[:5])}": notes,
             }
