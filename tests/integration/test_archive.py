@@ -2,21 +2,16 @@
 
 import gzip
 import json
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 import s3fs
 from fastwarc.warc import ArchiveIterator, WarcRecordType
@@ -40,6 +35,7 @@ from services.storage import (
     results,
 )
 from tests.factories import page, processed
+from tests.kills import killed_at
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -358,36 +354,8 @@ def test_a_store_of_objects(
     assert "secret" not in told.stdout + told.stderr + "".join(capfd.readouterr())
 
 
-#: What a process does to files, as Python tells it before it is done.
-TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.move"}
-HELD = b"select exists (select from pg_stat_activity where datname = current_database()"
-HELD += b" and pid <> pg_backend_pid() and backend_type = 'client backend')"
-
-
-def killed(address: str, order: Order, steps: int) -> None:
-    """Archive, and be killed before so many steps: words with Postgres, touches of files."""
-    left = steps
-
-    def step() -> None:
-        nonlocal left
-        left -= 1
-        if left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def touched(event: str, found: tuple[Any, ...]) -> None:
-        if event in TOUCHES and str(found[0]).startswith(str(order.work.parent)):
-            step()
-
-    wait = psycopg.Connection.wait
-
-    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        step()
-        answer = wait(self, *args, **kwargs)
-        step()
-        return answer
-
-    sys.addaudithook(touched)
-    psycopg.Connection.wait = counted  # type: ignore[method-assign]
+def archive_all(address: str, order: Order) -> None:
+    """Archive as the command does."""
     with connect(address) as connection:
         list(run.run(connection, order, lambda _done: None))
 
@@ -395,8 +363,7 @@ def killed(address: str, order: Order, steps: int) -> None:
 @pytest.mark.slow
 def test_killed_anywhere(connection: Connection, database_url: str, tmp_path: Path) -> None:
     """Killed before any step: each body is there at once; run again, exactly once in the files."""
-    context = multiprocessing.get_context("fork")
-    number, pages_count = 0, 0
+    number, pages_count, steps = 0, 0, 1
     while True:
         day = DAY + timedelta(days=number)
         pages = [web(f"https://{n}.example/{number}", f"{number} {n}") for n in range(4)]
@@ -411,14 +378,9 @@ def test_killed_anywhere(connection: Connection, database_url: str, tmp_path: Pa
         order = Order(
             address=str(tmp_path / "files"), before=before, work=tmp_path / "work", file_bytes=1500
         )
-        child = context.Process(target=killed, args=(database_url, order, 3 * number + 1))
-        child.start()
-        child.join(PATIENCE_S)
-        assert child.exitcode in (0, -signal.SIGKILL)
-        while connection.execute(HELD).fetchone() == (True,):  # its server process ends
-            time.sleep(0.01)
+        killed = killed_at(steps, tmp_path, connection, archive_all, database_url, order)
 
-        where = f"killed at step {3 * number + 1}"
+        where = f"killed at step {steps}"
         for raw in pages:
             assert reader.body(connection, raw.capture_sha256, day) == raw.body, where
         list(run.run(connection, order, lambda _done: None))
@@ -429,8 +391,8 @@ def test_killed_anywhere(connection: Connection, database_url: str, tmp_path: Pa
         for raw in pages:
             assert reader.archived(connection, raw.capture_sha256, day) == raw.body, where
         assert not order.work.exists()
-        number += 1
-        if child.exitcode == 0:
+        number, steps = number + 1, steps + 3
+        if not killed:
             break
     assert number > 20, "it was never killed in the middle"
     noted = {file.name for file in archives.files(connection)}
