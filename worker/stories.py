@@ -95,28 +95,21 @@ def _verdicts(
     candidates: Mapping[int, Sequence[Candidate]],
 ) -> dict[int, Verdict]:
     """Compare each article with the likeliest of its candidates, until enough were in vain."""
-    chosen = {
-        article.article_id: choose(
-            article.article_id, article.sketch, candidates.get(article.article_id, ())
-        )
-        for article in waiting
-    }
-    verdicts: dict[int, Verdict] = {}
-    looking = waiting
-    while looking:
-        others_of = {article.article_id: chosen[article.article_id] for article in looking}
-        needed = {i for i, others in others_of.items() if others}.union(*others_of.values())
-        known = documents.get(connection, sorted(needed)) if needed else {}
-        further = []
-        for article in looking:
-            found = candidates.get(article.article_id, ())
-            verdict = _verdict(article.article_id, chosen[article.article_id], found, known)
-            verdicts[article.article_id] = verdict
-            more = choose(article.article_id, article.sketch, found, copies=len(verdict.matches))
-            if len(more) > len(chosen[article.article_id]):
-                chosen[article.article_id] = more
-                further.append(article)
-        looking = further
+    sketches = {article.article_id: article.sketch for article in waiting}
+    verdicts = dict.fromkeys(sketches, Verdict())
+    chosen: dict[int, list[int]] = {article_id: [] for article_id in candidates}
+    while chosen:
+        further = {}
+        for article_id, others in chosen.items():
+            copies = len(verdicts[article_id].matches)
+            found = choose(article_id, sketches[article_id], candidates[article_id], copies=copies)
+            if len(found) > len(others):
+                further[article_id] = found
+        if further:
+            known = documents.get(connection, sorted({*further}.union(*further.values())))
+            for article_id, others in further.items():
+                verdicts[article_id] = _verdict(article_id, others, candidates[article_id], known)
+        chosen = further
     return verdicts
 
 
