@@ -133,7 +133,7 @@ def make_app(settings: Settings, look: Callable[[], Health], ready: Callable[[],
 def _json(now: Health) -> bytes:
     more = 0
     if now.activity and len(now.activity.sources) > page.MOST_SOURCES:
-        sources = tuple(page.in_order(now.activity.sources)[: page.MOST_SOURCES])
+        sources = tuple(page.first(now.activity.sources)[0])
         more = len(now.activity.sources) - len(sources)
         now = replace(now, activity=replace(now.activity, sources=sources))
     told = {**health.record(now), "more_sources": more}

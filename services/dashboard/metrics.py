@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from services.dashboard.page import MOST_SOURCES, in_order
+from services.dashboard.page import first
 from services.health import Health, age_s
 from services.queue import Depth
 from services.storage.status import SourceActivity, Status
@@ -88,9 +88,8 @@ def _of_store(store: Status, now: datetime) -> Iterator[GaugeMetricFamily]:
 
 
 def _of_sources(sources: Iterable[SourceActivity]) -> Iterator[GaugeMetricFamily]:
-    ordered = in_order(sources)
-    enabled = ordered[:MOST_SOURCES]
-    yield _gauge("more_sources", "Sources without figures.", len(ordered) - len(enabled))
+    enabled, more = first(sources)
+    yield _gauge("more_sources", "Sources without figures.", more)
     yield _labelled(
         "source_newest_article_timestamp_seconds",
         "When a source's newest article came.",

@@ -50,7 +50,7 @@ class Fill:
 
 def render(health: Health, refresh_s: int | None) -> bytes:
     """Return the page; it says how often it refreshes itself, where it does."""
-    sources = in_order(health.activity.sources) if health.activity else []
+    sources, more_sources = first(health.activity.sources) if health.activity else ([], 0)
     text = TEMPLATE.render(
         health=health,
         refresh_s=refresh_s,
@@ -58,8 +58,8 @@ def render(health: Health, refresh_s: int | None) -> bytes:
         more_problems=max(0, len(health.problems) - MOST_PROBLEMS),
         fills=_fills(health.depth) if health.depth else [],
         bars=_bars(health.activity) if health.activity else [],
-        sources=sources[:MOST_SOURCES],
-        more_sources=max(0, len(sources) - MOST_SOURCES),
+        sources=sources,
+        more_sources=more_sources,
         disabled=sum(not s.enabled for s in health.activity.sources) if health.activity else 0,
         chart=(CHART_HEIGHT, BAR, GAP),
         rows=_rows,
@@ -85,12 +85,13 @@ def _bars(activity: Activity) -> list[Bar]:
     ]
 
 
-def in_order(sources: Iterable[SourceActivity]) -> list[SourceActivity]:
-    """Return those that are enabled: first where something is wrong, then the busiest."""
-    enabled = [source for source in sources if source.enabled]
-    return sorted(
-        enabled, key=lambda s: (not (s.failing or s.silent or s.overflowed), -s.last_day, s.name)
+def first(sources: Iterable[SourceActivity]) -> tuple[list[SourceActivity], int]:
+    """Return those to tell of, and how many more are enabled: what is wrong, then the busiest."""
+    enabled = sorted(
+        (source for source in sources if source.enabled),
+        key=lambda s: (not (s.failing or s.silent or s.overflowed), -s.last_day, s.name),
     )
+    return enabled[:MOST_SOURCES], max(0, len(enabled) - MOST_SOURCES)
 
 
 def _cut(problem: str) -> str:

@@ -23,6 +23,7 @@ from services.shared.errors import RasidError
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links
+from tests.factories import environ
 from tests.integration.crawls import crawl_once, source
 from tests.site import server, trouble
 from tests.site.server import Site
@@ -254,17 +255,15 @@ def rasid(
     """Run a command on a machine without Chromium, with these sources."""
     file = folder / "sources.yaml"
     file.write_text(source_files.write(outlets, "yaml"))
-    environ = {
+    given = {
         "RASID_SOURCES": str(file),
         "RASID_BROWSER": "/no/such/chromium",
         "RASID_PUBLIC_ADDRESSES_ONLY": "false",
-        "DATABASE_URL": settings.database_url or "",
-        "REDIS_URL": settings.redis_url or "",
-        "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+        **environ(settings),
     }
     return subprocess.run(
         [sys.executable, "-P", "-m", "services.cli", *command],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **given},
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from services.shared.settings import Settings
+from tests.factories import environ
 from tests.patience import PATIENCE_S
 from worker.guards import STALLED_EXIT
 
@@ -83,9 +84,7 @@ def test_a_worker_that_hangs_in_its_shutdown_ends(
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "DATABASE_URL": settings.database_url or "",
-            "REDIS_URL": settings.redis_url or "",
-            "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+            **environ(settings),
             "RASID_CONCURRENCY": "2",
         },
         text=True,

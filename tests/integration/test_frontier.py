@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ from services.shared.sources import Feed, Source
 from services.storage import Connection, connect, hosts, links, sources
 
 NOW = datetime.now(UTC)
+#: Of a poll that went well.
+LISTED: Any = {"outcome": "listed", "status": 200, "detail": None, "failed": False}
 FEED = Feed(url="https://a.example/rss")
 MAP = Feed(url="https://a.example/map.xml", kind="sitemap")
 SOURCE = Source(name="a", title="A", home_page="https://a.example/", feeds=(FEED, MAP))
@@ -207,12 +210,9 @@ def test_saving_the_same_sources_again_changes_nothing(tx: Connection) -> None:
     """Validators and schedule of a feed outlive a restart of the crawler."""
     feed_id = take_feeds(tx)[FEED.url]
     poll = FeedPoll(
+        **LISTED,
         feed_id=feed_id,
-        outcome="listed",
-        status=200,
-        detail=None,
         next_fetch_at=NOW + timedelta(minutes=10),
-        failed=False,
         etag='W/"x"',
         last_modified="Sat, 21 Nov 2026 12:00:00 GMT",
         links_count=3,
@@ -241,14 +241,7 @@ def test_a_clock_that_jumps_holds_no_poll_up(
     monkeypatch.setattr("services.storage.sources.datetime", Ahead)
     sources.polled(
         tx,
-        FeedPoll(
-            feed_id=feed_id,
-            outcome="listed",
-            status=200,
-            detail=None,
-            next_fetch_at=wrong + timedelta(minutes=10),
-            failed=False,
-        ),
+        FeedPoll(**LISTED, feed_id=feed_id, next_fetch_at=wrong + timedelta(minutes=10)),
     )
     waits = tx.execute(
         b"select extract(epoch from next_fetch_at - last_fetched_at) from rasid.feeds "
@@ -267,15 +260,7 @@ def test_a_child_is_due_when_its_index_says_so(tx: Connection) -> None:
         sources.add_children(tx, index, [child])
         taken = sources.take_due(tx, ["a.example"], ["a"], KINDS, lease_s=60)
         for feed in taken:
-            poll = FeedPoll(
-                feed_id=feed.id,
-                outcome="listed",
-                status=200,
-                detail=None,
-                next_fetch_at=NOW,
-                failed=False,
-            )
-            sources.polled(tx, poll)
+            sources.polled(tx, FeedPoll(**LISTED, feed_id=feed.id, next_fetch_at=NOW))
         return [feed.url for feed in taken]
 
     assert listed(NOW - timedelta(days=9)) == ["https://a.example/1.xml"]
@@ -298,12 +283,9 @@ def poll(tx: Connection, feed_id: int, found: list[ListedLink]) -> links.Added:
     sources.polled(
         tx,
         FeedPoll(
+            **LISTED,
             feed_id=feed_id,
-            outcome="listed",
-            status=200,
-            detail=None,
             next_fetch_at=NOW,
-            failed=False,
             links_count=len(found),
             problems=problems,
         ),

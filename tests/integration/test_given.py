@@ -16,6 +16,7 @@ import redis
 from services.queue import Queue
 from services.queue.broker import redis_url
 from services.shared.settings import Settings
+from tests.factories import environ
 from tests.patience import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,9 +72,7 @@ class Worker:
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
-                "DATABASE_URL": settings.database_url or "",
-                "REDIS_URL": settings.redis_url or "",
-                "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+                **environ(settings),
                 "RASID_CONCURRENCY": "2",
                 "RASID_TASK_TIME_LIMIT_S": str(limit_s),
                 "RASID_ALIVE_FILE": str(self.alive),

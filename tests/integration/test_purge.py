@@ -42,7 +42,7 @@ from services.storage import (
 )
 from services.storage.rows import Processed
 from tests import factories
-from tests.factories import page, processed
+from tests.factories import environ, page, processed
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -368,9 +368,7 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
 
     def rasid(*arguments: str) -> str:
         addresses = {
-            "DATABASE_URL": settings.database_url or "",
-            "REDIS_URL": settings.redis_url or "",
-            "REDIS_BODIES_URL": settings.redis_bodies_url or "",
+            **environ(settings),
             "RASID_STATE": str(tmp_path),
         }
         done = subprocess.run(

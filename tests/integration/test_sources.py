@@ -14,6 +14,7 @@ from services.shared.frontier import FeedPoll, ListedLink
 from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, links, sources
+from tests.factories import environ
 from tests.integration.crawls import crawl_once, demo_source
 from tests.site import server
 
@@ -100,11 +101,7 @@ def test_show_tells_what_the_last_poll_gave(file: Path, settings: Settings) -> N
                 newest_item_at=now,
             ),
         )
-    stores = {
-        "DATABASE_URL": settings.database_url or "",
-        "REDIS_URL": settings.redis_url or "",
-        "REDIS_BODIES_URL": settings.redis_bodies_url or "",
-    }
+    stores = environ(settings)
     told = rasid(
         *("sources", "show", "a"),
         RASID_SOURCES=str(file),
