@@ -15,7 +15,7 @@ from tests.patience import PATIENCE_S, until
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements-local.lock", "requirements-dev.lock", "requirements-uv.lock")
 #: What the launcher may use besides Python and uv: a machine has at least these.
-TOOLS = ("sh", "cat", "cksum", "mkdir", "rmdir", "rm", "dirname", "readlink", "sleep", "touch")
+TOOLS = ("sh", "cat", "cksum", "mkdir", "rm", "dirname", "readlink", "sleep", "touch")
 #: The Python that the environment of these tests was made from.
 PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
 COMMAND = "import sys, os; print(sys.argv[1:], os.getcwd(), sys.path[0]); sys.exit(len(sys.argv))"
@@ -164,13 +164,32 @@ def test_killed_installation_is_redone(checkout: Checkout, uv: Path, step: str) 
     assert checkout.run()[2] == ""
 
 
-def test_two_first_runs(checkout: Checkout, uv: Path) -> None:
-    """Of two that start at the same time one installs, and the other waits for it."""
-    (checkout.path / "uv").unlink()
+@pytest.fixture(params=["flock", "python", "uv"])
+def locked_by(request: pytest.FixtureRequest, checkout: Checkout) -> str:
+    """The checkout on a machine where this is what can lock a file."""
+    kind: str = request.param
+    if kind == "flock":
+        (checkout.path / "flock").symlink_to(shutil.which("flock") or pytest.skip("needs flock"))
+    if kind == "uv":
+        (checkout.path / "python3").unlink()
+        checkout.environment["UV_PYTHON_SEARCH_PATH"] = str(PYTHON.parent)
+    return kind
+
+
+def slow(checkout: Checkout, uv: Path) -> Path:
+    """Let the packages be installed only when the file that is returned is there."""
     go = checkout.root / "go"
-    wait = "until [ -e go ]; do sleep 0.1; done"
+    (checkout.path / "uv").unlink()
+    wait = ": >started; until [ -e go ]; do sleep 0.1; done"
     checkout.add_tool("uv", f'case $1 in pip) {wait};; esac; exec "{uv}" "$@"')
-    runs = [checkout.start() for _ in range(3)]
+    return go
+
+
+@pytest.mark.usefixtures("locked_by")
+def test_first_runs_at_once(checkout: Checkout, uv: Path) -> None:
+    """Of many that start at the same time one installs, and the others wait for it."""
+    go = slow(checkout, uv)
+    runs = [checkout.start() for _ in range(6)]
     said = [cast("IO[str]", run.stderr).readline() for run in runs]
     go.touch()
     errors = [
@@ -178,10 +197,39 @@ def test_two_first_runs(checkout: Checkout, uv: Path) -> None:
         for first, run in zip(said, runs, strict=True)
     ]
 
-    assert [run.returncode for run in runs] == [1, 1, 1]
+    assert [run.returncode for run in runs] == [1] * 6
     assert sum("installing the" in error for error in errors) == 1
-    assert sum("waiting" in error for error in errors) == 2
-    assert not (checkout.root / ".uv" / "turn").exists()
+    assert sum("waiting" in error for error in errors) == 5
+
+
+@pytest.mark.usefixtures("locked_by")
+def test_what_a_killed_run_started_is_waited_for(checkout: Checkout, uv: Path) -> None:
+    """Killed alone, a run leaves its uv at work: the next one does not write between its lines."""
+    go = slow(checkout, uv)
+    first = checkout.start()
+    until((checkout.root / "started").exists)
+    first.kill()
+    first.wait()
+    second = checkout.start()
+    said = cast("IO[str]", second.stderr).readline()
+    go.touch()
+    errors = said + second.communicate(timeout=PATIENCE_S)[1]
+    first.communicate()
+
+    assert second.returncode == 1
+    assert errors.index("waiting") < errors.index("installing the")
+
+
+def test_no_lock_is_to_be_had(checkout: Checkout) -> None:
+    """Where a file cannot be locked, that is said, and nothing is installed."""
+    checkout.add_tool("flock", "echo flock: no locks here >&2; exit 71")
+
+    code, _, errors = checkout.run()
+
+    assert code == 69
+    assert "no locks here" in errors
+    assert "cannot lock" in errors
+    assert not (checkout.root / ".venv").exists()
 
 
 def test_moved_python(checkout: Checkout) -> None:
