@@ -274,7 +274,11 @@ def test_nobody_needs_the_extra() -> None:
     """The crawler runs without playwright: it is imported for the first page only."""
     code = "import sys, crawler.run, crawler.browser; print('playwright' in sys.modules)"
     run = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert run.stdout.strip() == "False"
     if importlib.util.find_spec("playwright") is None or not shutil.which("chromium"):
