@@ -35,12 +35,27 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs of a text: the different ones in order, and of each run which of these it is."""
+
+    distinct: Hashes
+    places: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> "Runs":
+        """Return the runs of these hashes, in the order they have in the text."""
+        distinct, places = np.unique(hashes, return_inverse=True)
+        return cls(distinct, places.astype(np.int32))
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A text made ready for comparing, and whose it is."""
 
     words: Hashes
-    runs: Hashes
-    distinct: Hashes = field(repr=False)
+    runs: Runs = field(repr=False)
+    #: Its runs where any number is as good as another: what a report is filled into.
+    frame: Runs = field(repr=False)
     vocabulary: Hashes = field(repr=False)
     counts: npt.NDArray[np.int64] = field(repr=False)
     #: Source, site or both; two documents that share one are of one outlet.
@@ -72,9 +87,15 @@ class Verdict:
 def prepare(tokens: Sequence[str], outlets: Iterable[str] = ()) -> Document:
     """Return the document of these words."""
     words = word_hashes(tokens)
-    masked = _masked_runs(words)
     vocabulary, counts = np.unique(words, return_counts=True)
-    return Document(words, masked, np.unique(masked), vocabulary, counts, frozenset(outlets))
+    return Document(
+        words=words,
+        runs=Runs.of(_masked_runs(words)),
+        frame=Runs.of(runs(_framed(words))),
+        vocabulary=vocabulary,
+        counts=counts,
+        outlets=frozenset(outlets),
+    )
 
 
 def _masked_runs(words: Hashes) -> Hashes:
@@ -201,57 +222,50 @@ def compare(one: Document, other: Document) -> Comparison:
     shorter, longer = sorted((one, other), key=lambda document: len(document.words))
     if not len(shorter.words):
         return Comparison()
-    least = min(len(shorter.distinct), len(longer.distinct))
-    both = int(np.count_nonzero(_among(shorter.distinct, longer.distinct)))
-    containment = both / least
-    jaccard = both / (len(shorter.distinct) + len(longer.distinct) - both)
+    counts = len(shorter.runs.distinct), len(longer.runs.distinct)
+    hits, hits_back = _common(shorter.runs, longer.runs)
+    both = int(np.count_nonzero(hits))
+    containment = both / min(counts)
+    jaccard = both / (sum(counts) - both)
     length = len(shorter.words) / len(longer.words)
     if containment < OVERLAP_FROM:
         return Comparison(containment=containment, jaccard=jaccard, length=length)
-    covered = _covered(shorter, longer)
-    passages = _passages(covered)
+    passages = _passages(_covered(shorter.runs, hits, len(shorter.words)))
+    back = _passages(_covered(longer.runs, hits_back, len(longer.words)))
     return Comparison(
         containment=containment,
         jaccard=jaccard,
         coverage=float(passages.mean()),
         lead=float(passages[:LEAD].mean()),
         length=length,
-        template=_is_template(shorter, longer, passages),
+        template=_is_template(shorter, longer, passages, back),
         copied=int(np.count_nonzero(passages)),
         identical=np.array_equal(one.words, other.words),
     )
 
 
-def _covered(one: Document, other: Document) -> Mask:
-    """Return which words of `one` lie in runs that `other` has too."""
-    return _spread(_among(one.runs, other.distinct), len(one.words))
+def _common(one: Runs, other: Runs) -> tuple[Mask, Mask]:
+    """Return which of the different runs of each the other has too. Neither may be empty."""
+    at = np.searchsorted(other.distinct, one.distinct)
+    at[at == len(other.distinct)] = 0
+    hits: Mask = other.distinct[at] == one.distinct
+    back = np.zeros(len(other.distinct), bool)
+    back[at[hits]] = True
+    return hits, back
 
 
-def _frame(one: Document, other: Document) -> Mask:
-    """Return the same where any number is as good as another: what a report is filled into.
-
-    A row of mere numbers is no part of it.
-    """
-    own = _frame_runs(one)
-    hits = _among(own, np.unique(_frame_runs(other))) & (own != ONLY_NUMBERS)
-    return _spread(hits, len(one.words))
-
-
-def _frame_runs(document: Document) -> Hashes:
-    return runs(_framed(document.words))
+def _covered(runs_of: Runs, hits: Mask, count: int) -> Mask:
+    """Return which of `count` words lie in runs that are hit."""
+    hit = hits[runs_of.places]
+    covered = np.zeros(count, bool)
+    for offset in range(count - len(hit) + 1):
+        covered[offset : offset + len(hit)] |= hit
+    return covered
 
 
 def _framed(words: Hashes) -> Hashes:
     """Return the words, each number as any number."""
     return np.where(_is_number(words), ANOTHER_NUMBER, words)
-
-
-def _spread(hits: Mask, count: int) -> Mask:
-    """Return which words lie in the runs that are hit."""
-    covered = np.zeros(count, bool)
-    for offset in range(count - len(hits) + 1):
-        covered[offset : offset + len(hits)] |= hits
-    return covered
 
 
 def _passages(covered: Mask) -> Mask:
@@ -267,7 +281,7 @@ def _passages(covered: Mask) -> Mask:
     return np.cumsum(edges[:-1]) > 0
 
 
-def _is_template(shorter: Document, longer: Document, passages: Mask) -> bool:
+def _is_template(shorter: Document, longer: Document, passages: Mask, back: Mask) -> bool:
     """Return whether more than a fifth of the numbers differ, on both sides, and at least three.
 
     Numbers that one side spells out, leaves out or adds do not count, nor do those that stand apart
@@ -276,13 +290,17 @@ def _is_template(shorter: Document, longer: Document, passages: Mask) -> bool:
     """
     if not _is_number(shorter.vocabulary).any():
         return False
-    copied = shorter.words[_frame(shorter, longer) & passages]
+    hits, hits_back = _common(shorter.frame, longer.frame)
+    # A row of mere numbers is no part of the frame.
+    hits &= shorter.frame.distinct != ONLY_NUMBERS
+    hits_back &= longer.frame.distinct != ONLY_NUMBERS
+    copied = shorter.words[passages & _covered(shorter.frame, hits, len(shorter.words))]
+    others = longer.words[back & _covered(longer.frame, hits_back, len(longer.words))]
     numbers = _is_number(copied)
-    back = longer.words[_frame(longer, shorter) & _passages(_covered(longer, shorter))]
-    changed = min(_missing(copied[numbers], longer), _missing(back[_is_number(back)], shorter))
-    if np.array_equal(_framed(copied), _framed(back)):
+    changed = min(_missing(copied[numbers], longer), _missing(others[_is_number(others)], shorter))
+    if np.array_equal(_framed(copied), _framed(others)):
         # Place by place: what was 4:55 for one prayer may be so for another a day later.
-        changed = int(np.count_nonzero(copied != back))
+        changed = int(np.count_nonzero(copied != others))
     if changed < 3:  # noqa: PLR2004
         return False
     words = copied[~numbers]
@@ -303,13 +321,3 @@ def _missing(words: Hashes, document: Document) -> int:
 
 def _is_number(words: Hashes) -> Mask:
     return (words & np.uint64(1)).astype(bool)
-
-
-def _among(values: Hashes, ordered: Hashes) -> Mask:
-    """Return which of the values are in a sorted array."""
-    if not len(ordered):
-        return np.zeros(len(values), bool)
-    at = np.searchsorted(ordered, values)
-    at[at == len(ordered)] = 0
-    found: Mask = ordered[at] == values
-    return found

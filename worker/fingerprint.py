@@ -55,7 +55,7 @@ def fingerprint(tokens: Sequence[str]) -> Fingerprint:
     """Return what near-duplicates share; without bands where the text is too short."""
     if len(tokens) < MIN_TOKENS:
         return Fingerprint(version=SIGNATURE_VERSION, tokens_count=len(tokens))
-    minima = _minima(np.unique(runs(word_hashes(tokens))))
+    minima = _minima(distinct(runs(word_hashes(tokens))))
     return Fingerprint(
         version=SIGNATURE_VERSION,
         tokens_count=len(tokens),
@@ -79,6 +79,14 @@ def runs(words: Hashes) -> Hashes:
     for offset in range(length):
         combined = combined * _MULTIPLIER + words[offset : offset + count]
     return mix(combined)
+
+
+def distinct(values: Hashes) -> Hashes:
+    """Return the different values in order: np.unique hashes them, and takes ten times as long."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def mix(values: Hashes) -> Hashes:
@@ -106,11 +114,11 @@ _ADDENDS = _constants(MINIMA, 2 << 32)
 _BAND_SALTS = _constants(BANDS, SIGNATURE_VERSION << 32)
 
 
-def _minima(distinct: Hashes) -> Hashes:
+def _minima(hashes: Hashes) -> Hashes:
     """Return the least hash of all runs under each of 64 hash functions, 32 bits each."""
     least = np.full(MINIMA, np.iinfo(np.uint64).max, np.uint64)
-    for first in range(0, len(distinct), BLOCK):
-        hashed = distinct[first : first + BLOCK, None] * _FACTORS
+    for first in range(0, len(hashes), BLOCK):
+        hashed = hashes[first : first + BLOCK, None] * _FACTORS
         hashed += _ADDENDS
         np.minimum(least, hashed.min(axis=0), out=least)
     return least >> np.uint64(32)

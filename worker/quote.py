@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from services.shared import arabic
 from services.shared.arabic import Words
-from worker.fingerprint import Hashes, mix, word_hashes
+from worker.fingerprint import Hashes, distinct, mix, word_hashes
 
 SHINGLE = 6  # words hashed together
 QUOTED_WINDOW = 8  # shingles, where the text stands between quotation marks
@@ -151,7 +151,7 @@ def hashes(tokens: Sequence[str], quoted: Sequence[tuple[int, int]]) -> tuple[in
         end = min(last, MAX_TOKENS) - SHINGLE + 1
         if end > first:
             kept.append(_winnow(shingles, first, end, QUOTED_WINDOW))
-    chosen = np.unique(shingles[np.concatenate(kept)]).view(np.int64)
+    chosen = distinct(shingles[np.concatenate(kept)]).view(np.int64)
     return tuple(chosen.tolist())
 
 

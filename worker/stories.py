@@ -15,7 +15,7 @@ from services.storage.stories import Link, Waiting
 from worker.deduplicate import Document, Verdict, choose, decide, prepare
 from worker.fingerprint import SIGNATURE_VERSION, fingerprint, words_of
 
-#: About 40 bytes each.
+#: About 45 bytes each.
 WORDS_KEPT = 1_000_000
 BATCH = 100
 
