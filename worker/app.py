@@ -120,7 +120,7 @@ def _resend_lost(settings: Settings) -> Any:
         how = _how_lost(exception, len(ids), settings)
         log.warning("process lost", lane=lane, pages=len(ids), how=how)
         try:
-            queue.note_lost(ids, how)
+            queue.attempts.note_lost(ids, how)
             queue.send(ids, lane, alone=True)
         except TransientError as error:
             log.warning("left to the reconciler", error=str(error))

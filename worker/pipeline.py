@@ -68,7 +68,7 @@ def process(  # noqa: PLR0913 - all that a process holds open
     ids = _leave_suspects(ids, lane, queue)
     if not ids:
         return []
-    attempts = dict(zip(ids, queue.count_attempts(ids), strict=True))
+    attempts = dict(zip(ids, queue.attempts.count(ids), strict=True))
     taken = queue.take(ids)
     gone = [waiting_id for waiting_id in ids if taken[waiting_id] is None]
     done_before = raw_pages.known(connection, gone) if gone else set()
@@ -99,10 +99,10 @@ def fails(
         TransientError: Postgres or Redis is away; the page is still pending.
     """
     taken = queue.take([waiting_id])[waiting_id]
-    if isinstance(taken, Taken) and queue.attempts([waiting_id])[0] < settings.max_attempts:
-        (attempt,) = queue.count_attempts([waiting_id])
+    if isinstance(taken, Taken) and queue.attempts.so_far([waiting_id])[0] < settings.max_attempts:
+        (attempt,) = queue.attempts.count([waiting_id])
         item = _result(waiting_id, taken, attempt, queue, settings)
-        queue.forgive([waiting_id])
+        queue.attempts.forgive([waiting_id])
         if isinstance(item.result, DeadLetter) or _is_refused(connection, item):
             return True
     decisions = process([waiting_id], lane, queue, connection, settings)
@@ -147,7 +147,7 @@ def _leave_suspects(ids: Sequence[str], lane: Lane, queue: Queue) -> Sequence[st
     """Send pages that were tried before alone, so that one that kills takes no neighbours."""
     if len(ids) == 1:
         return ids
-    suspects = {i for i, n in zip(ids, queue.attempts(ids), strict=True) if n > 0}
+    suspects = {i for i, n in zip(ids, queue.attempts.so_far(ids), strict=True) if n > 0}
     queue.send([i for i in ids if i in suspects], lane, alone=True)
     return [i for i in ids if i not in suspects]
 
@@ -166,7 +166,7 @@ def _result(
     if isinstance(taken, Taken):
         if attempt > settings.max_attempts:
             detail = f"the worker process died or hung {tried} times with this page"
-            if how := queue.last_lost(waiting_id):
+            if how := queue.attempts.last_lost(waiting_id):
                 detail += f"; the last time: {how}"
             result = DeadLetter(reason="worker_lost", detail=detail, attempts=tried)
         else:

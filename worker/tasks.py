@@ -116,7 +116,7 @@ def _put_back(edges: Edges, lane: Lane, ids: Sequence[str], error: Exception) ->
     log.warning("put back", lane=lane, pages=len(ids), error=str(error), wait_s=round(wait, 1))
     # What cannot be said now, because Redis is away, the reconciler says later.
     with suppress(TransientError):
-        edges.queue.forgive(ids)
+        edges.queue.attempts.forgive(ids)
     time.sleep(wait)
     with suppress(TransientError):
         edges.queue.send(ids, lane)
@@ -131,7 +131,7 @@ def _send_alone(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
     log.warning("out of memory", lane=lane, pages=len(ids), wait_s=round(wait, 1))
     if len(ids) > 1:
         with suppress(TransientError):
-            edges.queue.forgive(ids)
+            edges.queue.attempts.forgive(ids)
     time.sleep(wait)
     with suppress(TransientError):
         edges.queue.send(ids, lane, alone=True)

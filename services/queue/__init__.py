@@ -6,9 +6,7 @@ and a page leaves it only after its result is committed. The reconciler sends ag
 too long.
 
 Keys, in the Redis for bodies: `rasid:body:ID`, `rasid:pending:LANE` (scored by when the page was
-published). In the broker, which may lose everything: Celery's own, `rasid:attempts` (hash),
-`rasid:lost` (hash: how a page's process was lost), `rasid:resent` (ids, scored by when they were
-sent again).
+published). In the broker, which may lose everything: Celery's own, and those of `attempts`.
 """
 
 import time
@@ -17,6 +15,7 @@ from dataclasses import dataclass, field
 
 from celery import Celery
 
+from services.queue.attempts import Attempts
 from services.queue.bodies import Taken, Unreadable, pack, unpack
 from services.queue.brake import Brake
 from services.queue.broker import CELERY_QUEUES, make_celery, open_client, transient_errors
@@ -30,11 +29,6 @@ TASK = "rasid.process"
 CHUNK = 10  # ids in a task: ten make the message's cost a tenth, and one transaction
 BODY = "rasid:body:"
 PENDING = {lane: f"rasid:pending:{lane}" for lane in LANES}
-ATTEMPTS = "rasid:attempts"
-LOST = "rasid:lost"
-#: Characters kept of how a process was lost.
-SAID = 100
-RESENT = "rasid:resent"
 #: Share of the bodies' Redis memory, and of each bound, at which producers stop and go on.
 MEMORY_HIGH = 0.7
 LOW = 0.5
@@ -85,6 +79,7 @@ class Queue:
         self.broker = open_client(settings.redis_url or "", "REDIS_URL", settings)
         self._celery = celery or make_celery(settings)
         self.brake = Brake(settings, self.bodies)
+        self.attempts = Attempts(self.broker)
 
     def publish(self, pages: Sequence[RawPage], lane: Lane) -> int:
         """Store the pages and tell the workers; return how many were not pending already.
@@ -222,57 +217,6 @@ class Queue:
             waiting = True
             time.sleep(wait)
 
-    def count_attempts(self, ids: Sequence[str]) -> list[int]:
-        """Count one more attempt for each id and return the counts, this one included.
-
-        Raises:
-            TransientError: the broker is away.
-        """
-        with transient_errors(), self.broker.pipeline(transaction=False) as pipe:
-            for page_id in ids:
-                pipe.hincrby(ATTEMPTS, page_id, 1)
-            return [int(count) for count in pipe.execute()]
-
-    def forgive(self, ids: Sequence[str]) -> None:
-        """Forget the attempts of pages that failed for no fault of their own.
-
-        Raises:
-            TransientError: the broker is away.
-        """
-        with transient_errors(), self.broker.pipeline(transaction=False) as pipe:
-            pipe.hdel(ATTEMPTS, *ids)
-            pipe.hdel(LOST, *ids)
-            pipe.execute()
-
-    def attempts(self, ids: Sequence[str]) -> list[int]:
-        """Return how often each id has been tried.
-
-        Raises:
-            TransientError: the broker is away.
-        """
-        with transient_errors():
-            return [int(count or 0) for count in self.broker.hmget(ATTEMPTS, list(ids))]
-
-    def note_lost(self, ids: Sequence[str], how: str) -> None:
-        """Keep in words how the process that worked on these pages was lost.
-
-        Raises:
-            TransientError: the broker is away.
-        """
-        if ids:
-            with transient_errors():
-                self.broker.hset(LOST, mapping=dict.fromkeys(ids, how[:SAID]))
-
-    def last_lost(self, page_id: str) -> str:
-        """Return how the process that last worked on a page was lost; "" where nobody saw it.
-
-        Raises:
-            TransientError: the broker is away.
-        """
-        with transient_errors():
-            how = self.broker.hget(LOST, page_id)
-        return how.decode("ascii", "replace")[:SAID] if isinstance(how, bytes) else ""
-
     def take(self, ids: Sequence[str]) -> dict[str, Taken | Unreadable | None]:
         """Return each id's page; None where the body is gone.
 
@@ -315,11 +259,7 @@ class Queue:
             for key in PENDING.values():
                 pipe.zrem(key, *ids)
             pipe.execute()
-            hints = self.broker.pipeline(transaction=False)
-            hints.hdel(ATTEMPTS, *ids)
-            hints.hdel(LOST, *ids)
-            hints.zrem(RESENT, *ids)
-            hints.execute()
+        self.attempts.forget(ids)
 
     def messages(self) -> int:
         """Return how many messages wait in the broker.

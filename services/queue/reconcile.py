@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from services.queue import ATTEMPTS, BODY, LOST, PENDING, RESENT, Queue
+from services.queue import BODY, PENDING, Queue
 from services.queue.bodies import is_page_id, of_ticket
 from services.queue.broker import CELERY_QUEUES, transient_errors
 from services.shared.contracts import LANES, Lane
@@ -86,20 +86,14 @@ class Reconciler:
 
     def _forget_done(self) -> None:
         """Remove notes on pages that are not pending: their worker died before it could."""
+        noted = self._queue.attempts.noted()
+        if not noted:
+            return
         with transient_errors():
-            noted = [
-                *self._broker.hkeys(ATTEMPTS),
-                *self._broker.hkeys(LOST),
-                *self._broker.zrange(RESENT, 0, -1),
-            ]
-            if not noted:
-                return
-            lanes = [self._bodies.zmscore(key, noted) for key in PENDING.values()]
-            done = [i for i, *at in zip(noted, *lanes, strict=True) if not any(at)]
-            if done:
-                self._broker.hdel(ATTEMPTS, *done)
-                self._broker.hdel(LOST, *done)
-                self._broker.zrem(RESENT, *done)
+            lanes = [self._bodies.zmscore(key, noted) for key in PENDING.values()]  # type: ignore[arg-type]
+        done = [i for i, *at in zip(noted, *lanes, strict=True) if not any(at)]
+        if done:
+            self._queue.attempts.forget(done)
 
     def _send_again(self, lane: Lane) -> int:
         with transient_errors():
@@ -112,14 +106,15 @@ class Reconciler:
                 *self._bodies.zrangebyscore(PENDING[lane], after, "+inf", start=0, num=LOOK),
             ]
             ids = self._page_ids(lane, old)
-            if not ids:
-                return 0
-            sent = zip(ids, self._broker.zmscore(RESENT, ids), strict=True)
-            ids = [i for i, at in sent if at is None or not before <= at <= after]
-            if not ids:
-                return 0
-            self._broker.zadd(RESENT, dict.fromkeys(ids, time.time()))
-        tried = {i for i, count in zip(ids, self._queue.attempts(ids), strict=True) if count > 0}
+        if not ids:
+            return 0
+        attempts = self._queue.attempts
+        sent = zip(ids, attempts.resent_at(ids), strict=True)
+        ids = [i for i, at in sent if at is None or not before <= at <= after]
+        if not ids:
+            return 0
+        attempts.note_resent(ids)
+        tried = {i for i, count in zip(ids, attempts.so_far(ids), strict=True) if count > 0}
         self._queue.send([i for i in ids if i not in tried], lane)
         self._queue.send([i for i in ids if i in tried], lane, alone=True)
         return len(ids)

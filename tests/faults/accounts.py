@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from services.queue import LOST, Queue
+from services.queue import Queue
+from services.queue.attempts import LOST
 from services.queue.broker import CELERY_QUEUES
 from services.shared.contracts import RawPage
 from services.shared.settings import MIB, Settings

@@ -58,7 +58,7 @@ def disturbed(settings: Settings, pages: Sequence[RawPage], chance: random.Rando
     context = multiprocessing.get_context("fork")
     kills = 0
     while pending := [i for i, taken in queue.take([p.id for p in pages]).items() if taken]:
-        tried = dict(zip(pending, queue.attempts(pending), strict=True))
+        tried = dict(zip(pending, queue.attempts.so_far(pending), strict=True))
         workers = []
         for _ in range(2):
             fresh = [i for i in pending if not tried[i]]

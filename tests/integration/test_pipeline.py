@@ -114,8 +114,8 @@ def test_attempts_that_were_none(connection: Connection, settings: Settings) -> 
     with redis.Redis.from_url(redis_url(settings.bodies_url)) as client:
         client.delete(f"rasid:body:{missing.id}")
     for _ in range(settings.max_attempts + 2):
-        queue.count_attempts([deadly.id, missing.id])
-        queue.note_lost([deadly.id], "it ended\0 with \x1b[2J" + "signal" * 1000)
+        queue.attempts.count([deadly.id, missing.id])
+        queue.attempts.note_lost([deadly.id], "it ended\0 with \x1b[2J" + "signal" * 1000)
 
     for raw in (deadly, missing):  # each alone, as suspects are
         process([raw], connection, settings)
@@ -125,7 +125,7 @@ def test_attempts_that_were_none(connection: Connection, settings: Settings) -> 
     (detail,) = (x.detail for x in dead_letters.listing(connection, reason="worker_lost"))
     assert "3 times with this page; the last time: it ended" in detail
     assert len(detail) < 200
-    assert queue.last_lost(deadly.id) == ""
+    assert queue.attempts.last_lost(deadly.id) == ""
 
 
 def test_known_and_missing_pages_in_a_chunk(connection: Connection, settings: Settings) -> None:
@@ -231,12 +231,12 @@ def test_no_memory_for_a_while(
         patch.setattr("worker.tasks.time.sleep", waits.append)
         tasks.run(edges, "live", ids)
 
-        assert edges.queue.attempts(ids) == [0, 0]
+        assert edges.queue.attempts.so_far(ids) == [0, 0]
         for _ in range(settings.max_attempts - 1):
             for page_id in ids:
                 tasks.run(edges, "live", [page_id])
 
-        assert edges.queue.attempts(ids) == [settings.max_attempts - 1] * 2
+        assert edges.queue.attempts.so_far(ids) == [settings.max_attempts - 1] * 2
         assert len(waits) == 1 + 2 * (settings.max_attempts - 1)
         assert edges.queue.depth().total == 2
     for page_id in ids:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.connection import Connection
 
-from services.queue import ATTEMPTS, Queue
+from services.queue import Queue
+from services.queue.attempts import ATTEMPTS
 from services.queue.bodies import Taken, Unreadable, ticket
 from services.queue.broker import CELERY_QUEUES, celery_url, redis_url
 from services.queue.messages import OurChannel
@@ -104,7 +105,7 @@ class TestPublish:
         """After done no body, pending id or attempt is left, and done may be repeated."""
         ids = [raw.id for raw in pages(3)]
         queue.publish(pages(3), "live")
-        queue.count_attempts(ids)
+        queue.attempts.count(ids)
 
         for _ in range(2):
             queue.done(ids)
@@ -153,7 +154,7 @@ def test_frozen_redis_is_away(settings: Settings) -> None:
         address = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
         queue = Queue(settings.model_copy(update={"redis_url": address, "task_time_limit_s": 0.6}))
         with pytest.raises(TransientError, match="Timeout"):
-            queue.count_attempts(["a"])
+            queue.attempts.count(["a"])
 
 
 def test_no_answer_is_taken_for_another(settings: Settings) -> None:
@@ -239,7 +240,7 @@ class TestReconcile:
     def test_tried_pages_go_alone(self, queue: Queue, settings: Settings) -> None:
         """A page that may have killed its worker does not take neighbours with it again."""
         queue.publish(pages(10), "bulk")
-        queue.count_attempts([raw.id for raw in pages(4)])
+        queue.attempts.count([raw.id for raw in pages(4)])
         broker(settings).delete(*CELERY_QUEUES.values())
         time.sleep(0.02)
 
@@ -250,11 +251,11 @@ class TestReconcile:
         """Attempts noted for pages that are done are forgotten; those of pending pages stay."""
         pending, done = pages(2)
         queue.publish([pending], "bulk")
-        queue.count_attempts([pending.id, done.id])
+        queue.attempts.count([pending.id, done.id])
 
         Reconciler(queue).reconcile()
 
-        assert queue.attempts([pending.id, done.id]) == [1, 0]
+        assert queue.attempts.so_far([pending.id, done.id]) == [1, 0]
 
     def test_busy_broker_is_left_alone(self, queue: Queue, settings: Settings) -> None:
         """With many messages waiting, old pages are merely waiting their turn."""
