@@ -21,10 +21,10 @@ from typing import Any
 
 import psutil
 
-from services.local import Stack, start
+from benchmarks import product
+from services.local import Stack
 from services.shared.contracts import Event
 from services.storage import Connection, change_feed, changes, connect, results
-from services.storage.migrate import migrate
 from services.storage.rows import Processed
 from tests.factories import stored
 
@@ -236,8 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=12, help="of saving, each with and without")
     parser.add_argument("--held", type=float, default=60)
     given = parser.parse_args(arguments)
-    with start(None, durable=True) as stack:
-        migrate(stack.database_url)
+    with product.servers() as (stack, _):
         url = stack.database_url
         cost(stack, url, given.rounds)
         stop = threading.Event()

@@ -16,24 +16,20 @@ is user and system time of the crawler's process; that of Postgres and Redis is 
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import psutil
 from scrapy import Request, Spider
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.http import Response
 
+from benchmarks import product
 from benchmarks.pipeline import cpu_of
-from services.local import Stack, start
+from services.local import Stack
 from services.queue import Queue
-from services.shared import settings as settings_module
-from services.shared.settings import Settings
-from services.storage.migrate import migrate
 from tests.integration.crawls import CONTEXT, crawling
 from tests.roles import let_in
 from tests.site import newspapers
@@ -154,15 +150,18 @@ def run_bare(hosts: int, each: int) -> Figures:
 def run_ours(hosts: int, each: int) -> Figures:
     """Crawl so many articles of each host, into stores that are empty."""
     with (
-        tempfile.TemporaryDirectory() as folder,
-        start(Path(folder), durable=False) as stack,
+        product.servers(
+            durable=False,
+            public_addresses_only=False,
+            crawl_hosts=hosts,
+            queue_max_pages=1_000_000,
+            log_level="WARNING",
+        ) as (stack, settings),
         serve(hosts=hosts) as site,
     ):
-        migrate(stack.database_url)
         let_in(stack.database_url)
         urls = newspapers.publish(site, each)
         papers = newspapers.sources(site, delay_s=0)
-        settings = _settings(stack, hosts)
         with crawling(settings, papers) as (process, results):
             figures = watch(site, process, len(urls), stack, Queue(settings))
             if not results.poll(600):
@@ -208,18 +207,6 @@ def watch(
         cpu_s=cpu_of([process.pid]) - cpu,
         stores_cpu_s=cpu_of(stores) - stores_cpu,
         memory=marks,
-    )
-
-
-def _settings(stack: Stack, hosts: int) -> Settings:
-    return settings_module.load(
-        database_url=stack.database_url,
-        redis_url=stack.redis_url,
-        redis_bodies_url=stack.redis_bodies_url,
-        public_addresses_only=False,
-        crawl_hosts=hosts,
-        queue_max_pages=1_000_000,
-        log_level="WARNING",
     )
 
 

@@ -8,10 +8,7 @@ and some feeds. CPU is that of the server's process, which a busy machine change
 
 import argparse
 import http.client
-import os
 import subprocess
-import sys
-import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -19,9 +16,10 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from benchmarks import product
 from benchmarks.search import cpu_ms
-from services.local import Stack, start
-from services.storage import connect, migrate, queries, status
+from services.shared.settings import Settings
+from services.storage import connect, queries, status
 
 SOURCES, DAYS = 34, 60
 FILL = (
@@ -110,12 +108,10 @@ def store(url: str) -> None:
         print(f"all of it: {(time.monotonic() - began) * 1e3:.0f} ms")
 
 
-def visitors(stack: Stack) -> None:
+def visitors(settings: Settings) -> None:
     """Print what the process costs, and a page that somebody asks for."""
-    env = {"DATABASE_URL": stack.database_url, "REDIS_URL": stack.redis_url}
-    env |= {"REDIS_BODIES_URL": stack.redis_bodies_url}
-    argv = [sys.executable, "-P", "-m", "services.cli", "dashboard", "--port", "0"]
-    process = subprocess.Popen(argv, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True)
+    argv, env = product.command("dashboard", "--port", "0"), product.environ(settings)
+    process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr
         place = next(line.split("/")[2] for line in process.stderr if line.startswith("Dashboard"))
@@ -151,17 +147,13 @@ def main() -> None:
     parser.add_argument("--articles", type=int, default=1_000_000)
     parser.add_argument("--state", type=Path)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as temporary:
-        state = given.state or Path(temporary)
-        state.mkdir(exist_ok=True)
-        with start(state, durable=False) as stack:
-            migrate.migrate(stack.database_url)
-            with psycopg.connect(stack.database_url) as db:
-                there = db.execute("select exists (select from rasid.articles)").fetchone()
-            if there == (False,):
-                build(stack.database_url, given.articles)
-            store(stack.database_url)
-            visitors(stack)
+    with product.servers(given.state, durable=False) as (stack, settings):
+        with psycopg.connect(stack.database_url) as db:
+            there = db.execute("select exists (select from rasid.articles)").fetchone()
+        if there == (False,):
+            build(stack.database_url, given.articles)
+        store(stack.database_url)
+        visitors(settings)
 
 
 if __name__ == "__main__":

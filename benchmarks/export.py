@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks import product
 from benchmarks.pipeline import cpu_of
-from services.local import Stack, binaries, start
-from services.storage import migrate
+from services.local import Stack, binaries
 
 ROOT = Path(__file__).resolve().parents[1]
 FILL = """
@@ -109,9 +109,8 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=300, help="in each article's text")
     parser.add_argument("--only", default="", help="ways with this in their names")
     asked = parser.parse_args()
-    with start(None, durable=False) as stack, tempfile.TemporaryDirectory() as folder:
+    with product.servers(durable=False) as (stack, _), tempfile.TemporaryDirectory() as folder:
         url = stack.database_url
-        migrate.migrate(url)
         with psycopg.connect(url, autocommit=True) as connection:
             for first in range(1, asked.articles + 1, 10_000):
                 last = min(first + 9_999, asked.articles)

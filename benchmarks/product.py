@@ -1,4 +1,4 @@
-"""The product as processes, for as long as a benchmark runs: empty servers, and a worker."""
+"""The product as processes, for as long as a benchmark runs: servers, and a worker."""
 
 import os
 import signal
@@ -18,11 +18,16 @@ from services.storage.migrate import migrate
 
 
 @contextmanager
-def servers(**given: object) -> Iterator[tuple[Stack, Settings]]:
-    """Give embedded servers with an empty database of ours, and settings for them."""
+def servers(
+    state: Path | None = None, *, durable: bool = True, **given: object
+) -> Iterator[tuple[Stack, Settings]]:
+    """Give embedded servers with a database of ours, and settings for them.
+
+    It is empty and goes with the benchmark; what is in a `state` stays there, for the next run.
+    """
     with (
-        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as state,
-        start(Path(state)) as stack,
+        tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as temporary,
+        start(state or Path(temporary), durable=durable) as stack,
     ):
         migrate(stack.database_url)
         yield (

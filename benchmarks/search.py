@@ -15,7 +15,6 @@ import argparse
 import random
 import re
 import statistics
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -27,10 +26,9 @@ import numpy as np
 import psutil
 import psycopg
 
+from benchmarks import product
 from benchmarks.pages import ROOT, bodies
-from services.local import start
 from services.shared import arabic
-from services.storage import migrate
 
 WORDS = 150
 RARE, COMMON = 0.001, 0.1  # share of articles that have a word
@@ -228,19 +226,15 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100, help="of each kind")
     parser.add_argument("--state", type=Path)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rasid-benchmark-") as temporary:
-        state = given.state or Path(temporary)
-        state.mkdir(exist_ok=True)
-        with start(state, durable=False) as stack:
-            migrate.migrate(stack.database_url)
-            with psycopg.connect(stack.database_url, autocommit=True) as db:
-                (there,) = db.execute("select count(*) from rasid.article_search").fetchone() or (
-                    0,
-                )
-                if there != given.articles:
-                    build(stack.database_url, given.articles, vocabulary())
-                report(db, given.articles, given.queries)
-                cost(db, given.articles)
+    with (
+        product.servers(given.state, durable=False) as (stack, _),
+        psycopg.connect(stack.database_url, autocommit=True) as db,
+    ):
+        (there,) = db.execute("select count(*) from rasid.article_search").fetchone() or (0,)
+        if there != given.articles:
+            build(stack.database_url, given.articles, vocabulary())
+        report(db, given.articles, given.queries)
+        cost(db, given.articles)
 
 
 def report(db: psycopg.Connection[Any], count: int, each: int) -> None:
