@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from services.local import Stack
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES, REDIS = "s3cret-of-Postgres", "s3cret@of:Redis/&"
@@ -31,6 +31,7 @@ NONE = {
     "REDIS_URL": f"redis://rasid:{REDIS}@127.0.0.1:port/0",
 }
 COMMANDS = ("status", "articles", "migrate", "dead-letters list", "follow --once", "search x")
+ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
 PROCESSES = ("worker", "reconcile", "crawl", "dashboard", "import seeds")
 
 
@@ -95,12 +96,11 @@ def test_no_password_is_said(refusing: dict[str, str], tmp_path: Path) -> None:
     for command, log in zip(PROCESSES, logs, strict=True):
         with log.open("wb") as output:
             running.append(started(command, {**AWAY, "RASID_DASHBOARD_PORT": "0"}, output))
-    end = time.monotonic() + PATIENCE_S
-    # An import waits in silence.
-    while not all(log.stat().st_size for log in logs[:-1]) and time.monotonic() < end:
-        time.sleep(0.2)
+    # An import waits in silence, and the dashboard has more to say before its address.
+    until(lambda: all(log.stat().st_size for log in logs[:-1]))
+    until(lambda: ADDRESS.search(logs[3].read_bytes()), logs[3].read_bytes)
     time.sleep(2)
-    said += map(shown, re.findall(rb"http://127\.0\.0\.1:\d+", logs[3].read_bytes())[:1])
+    said += map(shown, ADDRESS.findall(logs[3].read_bytes())[:1])
     assert b"</html>" in said[-1]
     said.append(titles(running))
     for process in running:

@@ -16,6 +16,7 @@ from services.shared.settings import Settings
 from services.storage import connect
 from services.storage.migrate import migrate
 from tests.newsday import check_feed, news, prepared, state
+from tests.patience import PATIENCE_S
 from worker import pipeline
 
 
@@ -73,7 +74,7 @@ def disturbed(settings: Settings, pages: Sequence[RawPage], chance: random.Rando
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(60)
+            worker.join(PATIENCE_S)
             assert worker.exitcode in (0, -signal.SIGKILL)
             kills += worker.exitcode != 0
     return kills
