@@ -35,11 +35,13 @@ MOST_PART_BYTES = 5_000_000
 #: Pages open at the same time; and after so many the browser is started anew, as it only grows.
 MOST_PAGES = 2
 PAGES_OF_ONE = 200
+#: For the browser to start, to have a page, and to begin to show it.
 START_S = 30.0
 CLOSE_S = 5.0
 #: What stands when the page still asks for more is taken; then it has this long to give it.
 CONTENT_S = 10.0
 NOWHERE = "http://127.0.0.1:9"
+BLANK = "about:blank"
 OK = 200
 #: Kept of a part's answer: the browser decides by these whether a script may see it.
 PART_HEADERS = ("content-type", "access-control-allow-origin", "access-control-allow-headers")
@@ -108,17 +110,18 @@ class Rendering:
         return response.replace(body=body)
 
     async def _rendered(self, request: Request, response: Response) -> str:
-        browser = await self._started()
-        agent = (request.headers.get(b"User-Agent") or b"").decode("latin-1")
-        # One for each page: nothing of it is there for the next.
-        context = await browser.new_context(
-            user_agent=agent,
-            locale="ar",
-            accept_downloads=False,
-            service_workers="block",
-        )
+        context: Any = None
         page = _Page(self._crawler, request, response)
         try:
+            browser = await self._started()
+            agent = (request.headers.get(b"User-Agent") or b"").decode("latin-1")
+            # One for each page: nothing of it is there for the next.
+            context = await browser.new_context(
+                user_agent=agent,
+                locale="ar",
+                accept_downloads=False,
+                service_workers="block",
+            )
             await context.route_web_socket("**/*", lambda socket: socket.close())
             await context.route("**/*", page.answer)
             return await page.content(context, self._context.settings.fetch_timeout_s)
@@ -188,8 +191,13 @@ class _Page:
         """
         page = await asyncio.wait_for(context.new_page(), START_S)
         page.on("dialog", _dismiss)
+        # The page has its time from when the browser has it: a busy machine's browser is late.
+        with suppress(Exception):
+            await page.goto(self._request.url, wait_until="commit", timeout=START_S * 1000)
+        if page.url == BLANK:
+            raise TimeoutError("it has not begun")
         with suppress(Exception):  # that it still loads, most of all
-            await page.goto(self._request.url, wait_until="networkidle", timeout=timeout_s * 1000)
+            await page.wait_for_load_state("networkidle", timeout=timeout_s * 1000)
         return str(await asyncio.wait_for(page.content(), CONTENT_S))
 
     async def answer(self, route: Any) -> None:

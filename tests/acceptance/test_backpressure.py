@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,7 @@ def test_producers_wait_for_workers(product: Product, tmp_path: Path, mark: Mark
             "import", "-m", "services.cli", "import", str(tmp_path / "pages.jsonl"), env=env
         )
         for name in ("crawl", "import"):
-            log = product.stack.log(name)
-            until(lambda log=log: mark.said in log.read_text("utf-8"), f"{name} does not wait")
+            until(partial(_says, product.stack.log(name), mark.said), f"{name} does not wait")
         most = _filled(product, mark)
         product.spawn("worker", "-m", "services.cli", "worker")
         product.spawn("reconcile", "-m", "services.cli", "reconcile")
@@ -123,6 +123,10 @@ def test_producers_wait_for_workers(product: Product, tmp_path: Path, mark: Mark
 
     assert mark.most <= most <= mark.most + mark.in_hand
     assert len(product.outcomes()) == everything
+
+
+def _says(log: Path, words: str) -> bool:
+    return words in log.read_text("utf-8")
 
 
 def _filler(mark: Mark, number: int) -> str:

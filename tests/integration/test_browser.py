@@ -1,3 +1,4 @@
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -25,6 +26,7 @@ from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links
 from tests.factories import environ
 from tests.integration.crawls import crawl_once, source
+from tests.patience import PATIENCE_S
 from tests.site import server, trouble
 from tests.site.server import Site
 
@@ -36,8 +38,17 @@ needs_browser = pytest.mark.skipif(LACKING is not None, reason=f"no browser here
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """As everywhere, but loopback may be crawled, and a page has few seconds."""
-    return settings.model_copy(update={"public_addresses_only": False, "fetch_timeout_s": 20.0})
+    """As everywhere, but loopback may be crawled, and a busy machine has its time."""
+    limits = {"public_addresses_only": False, "fetch_timeout_s": PATIENCE_S}
+    return settings.model_copy(update=limits)
+
+
+class Patient(SourceSpider):
+    """Whose browser may take as long as it does on a machine that does much else."""
+
+    def __init__(self, *, context: Context) -> None:
+        super().__init__(context=context)
+        browser.START_S = browser.CONTENT_S = PATIENCE_S
 
 
 def page(script: str, more: str = "") -> tuple[int, dict[str, str], bytes]:
@@ -49,7 +60,7 @@ def crawled(
     bad: Site,
     *paths: str,
     wants: bool = True,
-    spider: type[SourceSpider] = SourceSpider,
+    spider: type[SourceSpider] = Patient,
 ) -> Summary:
     bad.answers["/good"] = trouble.page("good")
     bad.answers["/sitemap.xml"] = (200, {}, bad.sitemap(paths))
@@ -134,7 +145,7 @@ def test_nothing_of_a_page_is_kept(settings: Settings) -> None:
     assert not any("cookie" in names for names in [request.headers for request in bad.requests])
 
 
-class OnlyThisHost(SourceSpider):
+class OnlyThisHost(Patient):
     """To which one address of this machine is as public as any, and no other."""
 
     def __init__(self, *, context: Context) -> None:
@@ -189,8 +200,43 @@ def test_a_script_that_never_ends_holds_nobody_up(settings: Settings) -> None:
     settings = settings.model_copy(update={"fetch_timeout_s": 10.0})
     with server.serve() as bad:
         bad.answers["/endless"] = page("while (true) {}")
-        crawled(settings, bad, "/endless")
+        crawled(settings, bad, "/endless", spider=SourceSpider)
         assert end_of(settings, bad, "/endless") == ("due", "timeout")
+
+
+class Late(SourceSpider):
+    """Whose browser does not start in time."""
+
+    def __init__(self, *, context: Context) -> None:
+        super().__init__(context=context)
+        browser.START_S = 0.001
+
+
+class Silent(SourceSpider):
+    """Whose browser does not begin with a page in time."""
+
+    def __init__(self, *, context: Context) -> None:
+        super().__init__(context=context)
+        browser.START_S = 5.0
+
+        async def answer(_page: object, _route: object) -> None:
+            await asyncio.sleep(PATIENCE_S)
+
+        browser._Page.answer = answer  # type: ignore[method-assign, assignment]
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("spider", [Late, Silent])
+def test_a_browser_that_is_late_is_a_timeout(
+    settings: Settings, spider: type[SourceSpider]
+) -> None:
+    """A page that the browser has not begun with is asked for again later; none is left empty."""
+    with server.serve() as bad:
+        crawled(settings, bad, "/good", spider=spider)
+        assert end_of(settings, bad, "/good") == ("due", "timeout")
+
+    assert bodies(settings) == {}
 
 
 def end_of(settings: Settings, site: Site, path: str) -> tuple[object, object]:
