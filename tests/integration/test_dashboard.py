@@ -155,20 +155,18 @@ def test_hours_are_counted(database_url: str, owner: psycopg.Connection[Any], ga
         """,
         (gap,),
     )
-    with connect(as_role(database_url, "dashboard")) as connection:
+    # In one transaction it is the same hour for all.
+    with connect(as_role(database_url, "dashboard")) as connection, connection.transaction():
         found = status.activity(connection)
-    counted = dict(
-        owner.execute("""
+        hours: list[Any] = connection.execute(b"""
             select date_trunc('hour', created_at), count(*) from rasid.articles
             where created_at >= date_trunc('hour', now()) - interval '47 hours' group by 1
         """).fetchall()
-    )
-    in_day = dict(
-        owner.execute("""
+        day: list[Any] = connection.execute(b"""
             select source, count(*) from rasid.articles
             where created_at >= now() - interval '24 hours' group by 1
         """).fetchall()
-    )
+    counted, in_day = dict(hours), dict(day)
 
     assert len(found.by_hour) == 48
     assert {at: count for at, count in found.by_hour if count} == counted

@@ -268,6 +268,8 @@ class TestSpawn:
         pid = stack.spawn("tired", python("raise SystemExit(75)"), restart=True)
         first, second = stack.wait(PATIENCE_S), stack.wait(PATIENCE_S)
         stack.stop_process("tired")
+        while stack.wait(0.0):  # it may have been begun again before it was stopped
+            pass
 
         assert first is not None
         assert second is not None
