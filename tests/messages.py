@@ -61,6 +61,7 @@ def foreign(pickled: bytes = b"") -> dict[str, bytes]:
         b'[["live", []], {}, {"chain": [{"task": "rasid.process", "args": []}]}]',
         b'[["live", ["\\ud800"]], {}, {}]',
         b'[["elsewhere", ["0"]], {}, {}]',
+        b'[["live", []], {}, {}]',
         b'[["live", ["rasid:attempts"]], {}, {}]',
         f'[["live", {"[" * 600}{"]" * 600}], {{}}, {{}}]'.encode(),
     )

@@ -114,9 +114,7 @@ def _resend_lost(settings: Settings) -> Any:
     def resend(exception: object = None, args: Any = None, **_: object) -> None:
         if not isinstance(exception, WorkerLostError | TimeLimitExceeded) or not args:
             return
-        lane, ids = tasks.hint(args)
-        if not lane:
-            return
+        lane, ids = args
         how = _how_lost(exception, len(ids), settings)
         log.warning("process lost", lane=lane, pages=len(ids), how=how)
         try:

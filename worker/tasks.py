@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from celery import Celery, Task
 
 from services.queue import TASK, Queue
-from services.queue.bodies import is_page_id
 from services.queue.brake import Braked
 from services.shared.backoff import Backoff
-from services.shared.contracts import LANES, Lane
+from services.shared.contracts import Lane
 from services.shared.errors import NotMigrated, TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import Settings
@@ -21,8 +20,6 @@ from worker import pipeline
 from worker.stories import Documents
 
 BACKOFF_S = 0.5, 15.0
-#: In one message; ours hold ten. What is left over is pending, and so is sent again.
-MOST_IDS = 100
 #: While the brake is on a process looks again after about this time.
 BRAKED_S = 3.0
 
@@ -138,27 +135,14 @@ def _send_alone(edges: Edges, lane: Lane, ids: Sequence[str]) -> None:
 
 
 def register(app: Celery, settings: Settings) -> None:
-    """Define the task on the application; its edges are made in each process that runs it."""
+    """Define the task on the application; its edges are made in each process that runs it.
+
+    It is told only what `services.queue.messages` lets through: a lane and ids of pages.
+    """
     edges: list[Edges] = []
 
     @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
-    def process(_task: Task, *args: object, **_kwargs: object) -> None:
+    def process(_task: Task, lane: Lane, ids: Sequence[str]) -> None:
         if not edges:
             edges.append(Edges.of(settings))
-        lane, ids = hint(args)
-        if lane and ids:
-            run(edges[0], lane, ids)
-        else:
-            log.warning("not a message of ours", told=repr(args)[:200])
-
-
-def hint(args: Sequence[object]) -> tuple[Lane | None, list[str]]:
-    """Return what a message tells: the lane, if it is one, and ids of pages, each once.
-
-    A message is only a hint, and anybody who reaches Redis can send one.
-    """
-    lane: object = args[0] if args else None
-    ids: object = args[1] if len(args) > 1 else None
-    known = next((name for name in LANES if name == lane), None)
-    told = ids[:MOST_IDS] if isinstance(ids, list) else []
-    return known, list(dict.fromkeys(filter(is_page_id, told)))
+        run(edges[0], lane, ids)

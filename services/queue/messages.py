@@ -25,6 +25,8 @@ from services.shared.observability import get_logger
 
 #: Ours have about 2 kB: ten ids, twice.
 MOST_BYTES = 64 * 1024
+#: Ours hold ten. What is left over is pending, and so is sent again.
+MOST_IDS = 100
 #: What stands where in an envelope. Celery would obey most of it; ours ask for nothing but to be
 #: run.
 EXPECTED: dict[tuple[str, ...], tuple[object, ...]] = {
@@ -105,7 +107,7 @@ class _Client(redis.Redis):
 
 
 def read(stored: bytes) -> tuple[Lane, list[str]]:
-    """Return the lane and the ids that a message tells.
+    """Return the lane and the ids that a message tells, each once.
 
     Raises:
         InvalidMessage: it is none of ours.
@@ -121,13 +123,13 @@ def read(stored: bytes) -> tuple[Lane, list[str]]:
             if not isinstance(value := _at(told, path), str):
                 raise InvalidMessage(f"{'.'.join(path)}: {value!r:.60}")
         (lane, ids), named, then = json.loads(base64.b64decode(told["body"], validate=True))
-        if lane not in LANES or not isinstance(ids, list) or not all(map(is_page_id, ids)):
+        if lane not in LANES or not (isinstance(ids, list) and ids and all(map(is_page_id, ids))):
             raise InvalidMessage("arguments that are none of ours")
         if named != {} or any(then.values()):
             raise InvalidMessage("it asks for what comes next")
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"{type(error).__name__}: {error}"[:100]) from error
-    return lane, ids
+    return lane, list(dict.fromkeys(ids[:MOST_IDS]))
 
 
 def envelope(lane: Lane, ids: Sequence[str]) -> bytes:

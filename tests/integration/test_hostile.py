@@ -1,7 +1,5 @@
 """What anybody could put on the queue or ask of the search, with real servers."""
 
-import json
-
 import pytest
 import redis
 from hypothesis import HealthCheck, given
@@ -17,7 +15,7 @@ from services.shared.settings import Settings
 from services.storage import connect
 from services.storage.search import Search, search
 from tests.fuzz.bombs import zstd_bomb
-from worker import pipeline, tasks
+from worker import pipeline
 
 PAGE = RawPage(body=b"<p>x</p>", origin="test", requested_url="https://news.example/1")
 WORDS = (
@@ -99,22 +97,6 @@ def test_what_is_pending_is_no_page(settings: Settings, bodies: redis.Redis) -> 
     assert bodies.zrange(PENDING["live"], 0, -1) == [PAGE.id.encode()]
     bodies.zadd(PENDING["bulk"], foreign)
     assert Reconciler(queue).send_all() == 1
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["live"]),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
-        max_leaves=12,
-    )
-)
-def test_a_message_is_any_json(told: object) -> None:
-    """Whatever a message holds, it tells a lane and ids, or that it is not one of ours."""
-    for args in ([told], [told, told], ["live", told], told if isinstance(told, list) else []):
-        lane, ids = tasks.hint(json.loads(json.dumps(args)))
-        assert lane in (None, "live", "bulk", "replay")
-        assert all(page_id.isascii() for page_id in ids)
-        assert len(ids) == len(set(ids)) <= tasks.MOST_IDS
 
 
 def test_search_takes_any_query(database_url: str) -> None:
