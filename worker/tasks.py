@@ -15,7 +15,7 @@ from services.shared.contracts import Lane
 from services.shared.errors import NotMigrated, TransientError
 from services.shared.observability import get_logger
 from services.shared.settings import Settings
-from services.storage import Database
+from services.storage import Database, Limits
 from worker import pipeline
 from worker.stories import Documents
 
@@ -39,7 +39,8 @@ class Edges:
     @classmethod
     def of(cls, settings: Settings) -> "Edges":
         """Prepare the edges of this process; nothing is opened yet."""
-        database = Database(settings.database_url or "", patience_s=settings.postgres_timeout_s)
+        limits = Limits(patience_s=settings.postgres_timeout_s)
+        database = Database(settings.database_url or "", limits)
         return cls(settings, Queue(settings), database)
 
 

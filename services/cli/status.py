@@ -11,7 +11,7 @@ from services.cli.session import servers
 from services.health import Health
 from services.queue import Queue
 from services.shared.settings import MIB
-from services.storage import Database
+from services.storage import Database, Limits
 from services.storage.status import Activity, Status
 
 
@@ -25,7 +25,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
       rasid status --json | jq .problems
     """
     with servers(settings_of(context)) as session:
-        database = Database(session.database_url, read_only=True)
+        database = Database(session.database_url, Limits(read_only=True))
         found = health.look(database, Queue(session.settings))
         database.close()
     if as_json:

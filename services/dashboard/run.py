@@ -19,12 +19,12 @@ from services.queue import Queue
 from services.shared.errors import RasidError
 from services.shared.observability import configure_logging, get_logger, sign_of_life
 from services.shared.settings import Settings
-from services.storage import Database, connect
+from services.storage import Database, Limits, connect
 
 #: A statement that takes longer Postgres gives up, and, should it not answer at all, we do.
-STATEMENT_S, PATIENCE_S = 20, 25
+LOOKING = Limits(patience_s=25, statement_s=20, read_only=True)
 #: The same where it is only asked whether it answers.
-READY_S = 5
+ASKING = Limits(patience_s=5, statement_s=5, read_only=True)
 #: More get 503.
 CONNECTIONS = 100
 ALIVE_EVERY_S = 5
@@ -96,9 +96,7 @@ class Stores:
         """Nothing is opened yet."""
         self._settings = settings
         self._url = settings.database_url or ""
-        self._database = Database(
-            self._url, patience_s=PATIENCE_S, statement_s=STATEMENT_S, read_only=True
-        )
+        self._database = Database(self._url, LOOKING)
         self._queue = Queue(settings)
 
     def look(self) -> Health:
@@ -114,7 +112,7 @@ class Stores:
     def ready(self) -> str:
         """Return why the stores cannot be worked with, or nothing; over a connection of its own."""
         try:
-            connect(self._url, patience_s=READY_S, statement_s=READY_S, read_only=True).close()
+            connect(self._url, ASKING).close()
             self._queue.ping()
         except RasidError as error:
             return health.without_secrets(str(error), self._settings)

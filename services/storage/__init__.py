@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,21 @@ def transient_errors() -> Iterator[None]:
         ) from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a connection waits for the server, and whether it may write."""
+
+    #: Seconds for one statement; without an answer the connection is given up.
+    patience_s: float | None = None
+    #: Seconds after which the server gives a statement up by itself.
+    statement_s: int | None = None
+    #: Nothing is written, whoever logs in.
+    read_only: bool = False
+
+
+NO_LIMITS = Limits()
+
+
 class _Impatient(psycopg.Connection[tuple[object, ...]]):
     """A connection that does not wait for ever for a server that is frozen."""
 
@@ -93,18 +109,11 @@ class _Impatient(psycopg.Connection[tuple[object, ...]]):
             raise psycopg.OperationalError(f"no answer within {self.patience_s} s") from None
 
 
-def open_connection(
-    database_url: str,
-    *,
-    patience_s: float | None = None,
-    statement_s: int | None = None,
-    read_only: bool = False,
-) -> Connection:
+def open_connection(database_url: str, limits: Limits = NO_LIMITS) -> Connection:
     """Return a connection in UTC, whatever the schema's state.
 
-    Waiting for another's lock ends after ten seconds, as a TransientError; so does, after
-    `patience_s`, waiting for a statement. After `statement_s` the server gives one up by itself.
-    One that is `read_only` writes nothing, whoever logs in.
+    Waiting for another's lock ends after ten seconds, as a TransientError; so does waiting for a
+    statement beyond the limits.
 
     Each statement commits by itself, and `connection.transaction()` commits at its end: with the
     driver's default a mere look at a table would open a transaction around both, which nobody ends.
@@ -118,7 +127,7 @@ def open_connection(
             connection = _Impatient.connect(
                 database_url,
                 autocommit=True,
-                connect_timeout=max(2, int(min(patience_s or 10, 10))),
+                connect_timeout=max(2, int(min(limits.patience_s or 10, 10))),
                 application_name="rasid",
                 # All of it well below the limit of a task, whose pages would else be blamed.
                 options="-c timezone=UTC -c lock_timeout=10s"
@@ -126,14 +135,14 @@ def open_connection(
                 " -c idle_in_transaction_session_timeout=5min"
                 # Each statement sees what was committed before it: all locking counts on it.
                 " -c default_transaction_isolation=read\\ committed"
-                + (f" -c statement_timeout={statement_s}s" if statement_s else "")
-                + (" -c default_transaction_read_only=on" if read_only else ""),
+                + (f" -c statement_timeout={limits.statement_s}s" if limits.statement_s else "")
+                + (" -c default_transaction_read_only=on" if limits.read_only else ""),
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,
                 tcp_user_timeout=25_000,
             )
-            connection.patience_s = patience_s
+            connection.patience_s = limits.patience_s
             return connection
     except psycopg.ProgrammingError:
         # The driver's words hold a part of the address, which may be the password.
@@ -143,13 +152,7 @@ def open_connection(
         ) from None
 
 
-def connect(
-    database_url: str,
-    *,
-    patience_s: float | None = None,
-    statement_s: int | None = None,
-    read_only: bool = False,
-) -> Connection:
+def connect(database_url: str, limits: Limits = NO_LIMITS) -> Connection:
     """Return a connection to a database whose schema fits this code; see `open_connection`.
 
     Raises:
@@ -158,9 +161,7 @@ def connect(
     """
     from services.storage import migrate  # noqa: PLC0415 - migrate needs open_connection
 
-    connection = open_connection(
-        database_url, patience_s=patience_s, statement_s=statement_s, read_only=read_only
-    )
+    connection = open_connection(database_url, limits)
     try:
         with transient_errors():
             there = migrate.version(connection)
@@ -192,19 +193,10 @@ def check_version(there: int, needed: int) -> None:
 class Database:
     """One process's connection: opened when first needed, opened again after it broke."""
 
-    def __init__(
-        self,
-        database_url: str,
-        *,
-        patience_s: float | None = None,
-        statement_s: int | None = None,
-        read_only: bool = False,
-    ) -> None:
+    def __init__(self, database_url: str, limits: Limits = NO_LIMITS) -> None:
         """Remember where the database is, nothing is opened yet; see `open_connection`."""
         self._url = database_url
-        self._patience_s = patience_s
-        self._statement_s = statement_s
-        self._read_only = read_only
+        self._limits = limits
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
@@ -219,12 +211,7 @@ class Database:
             except psycopg.Error:
                 self.close()
         if self._connection is None:
-            self._connection = connect(
-                self._url,
-                patience_s=self._patience_s,
-                statement_s=self._statement_s,
-                read_only=self._read_only,
-            )
+            self._connection = connect(self._url, self._limits)
         return self._connection
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from services.shared.settings import Settings
 from services.storage import (
     Connection,
     Database,
+    Limits,
     connect,
     dead_letters,
     raw_pages,
@@ -78,7 +79,7 @@ def test_message_without_a_body(connection: Connection, settings: Settings) -> N
 
 def test_frozen_postgres_is_away(database_url: str) -> None:
     """A statement that is not answered ends as one of a server that is away; the next one works."""
-    database = Database(database_url, patience_s=0.3)
+    database = Database(database_url, Limits(patience_s=0.3))
     opened = database.connection()
     with (
         pytest.raises(TransientError, match="no answer within"),
