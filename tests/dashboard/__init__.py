@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from playwright.sync_api import Browser, Playwright
 from starlette.applications import Starlette
 
 from crawler import browser as chromium
+from services.dashboard import app as app_module
 from services.dashboard import run
 from services.dashboard.app import make_app
 from services.health import Health
@@ -33,6 +35,12 @@ NAMES = (
     ("cairo-post", "The Cairo Post"),
     ("akhbar", "أخبار الساعة"),
 )
+
+
+def wait_for_stores(patch: pytest.MonkeyPatch) -> None:
+    """Have answers wait for the stores as long as these take on a machine that does much else."""
+    patch.setattr(app_module, "WAIT_S", PATIENCE_S)
+    patch.setattr(run, "READY_S", int(PATIENCE_S))
 
 
 @contextmanager

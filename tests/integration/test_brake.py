@@ -21,7 +21,7 @@ from services.queue.reconcile import Reconciler
 from services.shared.contracts import Article, RawPage, Rejection
 from services.shared.settings import Settings
 from services.storage import dead_letters
-from tests.dashboard import served
+from tests.dashboard import served, wait_for_stores
 from tests.factories import at, page
 from tests.patience import PATIENCE_S
 from worker import pipeline, tasks
@@ -143,7 +143,9 @@ def test_rubbish_and_poison_do_not(edges: tasks.Edges, monkeypatch: pytest.Monke
     assert edges.queue.brake.state() is None
 
 
-def test_what_letters_said_holds_no_secret(settings: Settings) -> None:
+def test_what_letters_said_holds_no_secret(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dashboard and commands tell why the brake is on, in each form, without any password."""
     url = (settings.database_url or "").replace("rasid@", "rasid:hunter22hunter@")
     assert "hunter22hunter" in url
@@ -158,6 +160,7 @@ def test_what_letters_said_holds_no_secret(settings: Settings) -> None:
     words = "error: postgresql://me:swordfish@db/x: hunter22hunter is wrong"
     brake._put(replace(braked, said=((words, 20),)), xx=True)
 
+    wait_for_stores(monkeypatch)
     stores = run.Stores(own)
     with closing(stores), served(make_app(own, stores.look, stores.ready)) as address:
         told = [

@@ -27,6 +27,7 @@ from services.shared import settings as settings_module
 from services.shared.errors import TransientError
 from services.shared.settings import Settings
 from services.storage import connect
+from tests.dashboard import wait_for_stores
 from tests.factories import page
 from tests.messages import ODD, foreign, message
 from tests.patience import until
@@ -142,7 +143,9 @@ class Hostile:
         return (Path.touch, (self.path,))
 
 
-def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_path: Path) -> None:
+def test_each_process_by_its_own_login(
+    over_tls: Login, empty_redis: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pages reach Postgres over TLS, with rights for each process' own work and for no other.
 
     Meanwhile somebody puts on the queue whatever he likes: the worker goes on, each is counted,
@@ -181,6 +184,7 @@ def test_each_process_by_its_own_login(over_tls: Login, empty_redis: Stack, tmp_
         _give_orders(over_tls("operator"))
         assert producer.publish([page(HTML, requested_url="https://example.org/5")], "live") == 1
         until(drained, lambda: log.read_text("utf-8")[-3000:])
+    wait_for_stores(monkeypatch)
     with closing(Stores(over_tls("dashboard"))) as stores:
         assert stores.ready() == ""
         told = stores.look()

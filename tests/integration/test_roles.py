@@ -20,6 +20,7 @@ from services.shared.settings import Settings
 from services.storage import HERE, connect, queries, results, roles
 from services.storage import migrate as storage_migrate
 from services.storage.migrate import migrate
+from tests.dashboard import wait_for_stores
 from tests.factories import stored
 from tests.roles import as_role
 
@@ -203,6 +204,7 @@ def test_the_dashboard_writes_nothing_whoever_it_is(
         return version(connection)
 
     version = storage_migrate.version
+    wait_for_stores(monkeypatch)
     with closing(run.Stores(settings)) as stores:
         monkeypatch.setattr(storage_migrate, "version", migrated)  # asked by each that is opened
         assert stores.ready() == ""

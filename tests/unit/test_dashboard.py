@@ -582,7 +582,8 @@ def test_what_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return ""
 
     with served(make_app(settings_module.load(), look, ready)) as address:
-        before = ask(address, "/readyz")[0], b"All is well" in ask(address)[2]
+        until(lambda: ask(address, "/readyz")[0] == 200)
+        until(lambda: b"All is well" in ask(address)[2])
         hangs.set()
         until(lambda: ask(address, "/readyz")[0] == 503)
         until(lambda: b"all else is of 2026-11-22 09:40:12" in ask(address)[2])
@@ -591,7 +592,6 @@ def test_what_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         until(lambda: ask(address, "/readyz")[0] == 200)
         until(lambda: b"All is well" in ask(address)[2])
 
-    assert before == (200, True)
     assert hanging == (b"the stores do not answer\n", True)
 
 
@@ -609,7 +609,7 @@ def test_what_is_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return healthy()
 
     with served(make_app(settings_module.load(), look, lambda: "")) as address:
-        assert b"All is well" in ask(address)[2]
+        until(lambda: b"All is well" in ask(address)[2])
         clock.now += 3600
         assert b"what is known is 3600 s old" in ask(address)[2]
         over.set()
