@@ -12,7 +12,7 @@ from services.queue import CHUNK, Queue
 from services.queue.bodies import ticket
 from services.shared.errors import TransientError
 from services.shared.sources import Source, as_known_today
-from services.storage import Connection, Database, captures, replays
+from services.storage import Connection, Database, captures, replay_pages
 
 #: Between two looks at the queue; a message takes a worker some hundred milliseconds.
 LOOK_EVERY_S = 0.05
@@ -86,7 +86,7 @@ def feed(  # noqa: PLR0913 - four are by keyword only
             why = pace.may_go_on(queue)
             if why is None:
                 connection = database.connection()
-                batch = replays.next_pages(
+                batch = replay_pages.next_pages(
                     connection, replay_id, after=position, limit=CHUNK, body=body
                 )
                 if batch:
@@ -97,7 +97,7 @@ def feed(  # noqa: PLR0913 - four are by keyword only
                     continue
                 if queue.waiting()["replay"]:
                     why = NO_WORKER
-                elif replays.left(connection, replay_id):
+                elif replay_pages.left(connection, replay_id):
                     position = 0  # some were lost on their way: once more, from the beginning
                 else:
                     return
@@ -114,15 +114,15 @@ def _hand_on(
     queue: Queue,
     connection: Connection,
     replay_id: int,
-    batch: list[replays.Waiting],
+    batch: list[replay_pages.Waiting],
     sources: Mapping[str, Source],
 ) -> None:
     letters = [page.page_id for page in batch if page.is_dead_letter]
     if letters:
-        replays.mark_letters(connection, letters)
+        replay_pages.mark_letters(connection, letters)
     gone = [page.page_id for page in batch if page.message is None]
     if gone:
-        replays.give_up(connection, replay_id, gone)
+        replay_pages.give_up(connection, replay_id, gone)
     pages = {
         ticket(page.page_id, replay_id): page.message
         if page.is_dead_letter or isinstance(page.message, bytes)

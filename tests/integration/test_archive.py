@@ -31,6 +31,7 @@ from services.storage import (
     dead_letters,
     partitions,
     purges,
+    replay_pages,
     replays,
     results,
 )
@@ -124,7 +125,7 @@ def test_days_move_into_files(connection: Connection, tmp_path: Path) -> None:
     assert reader.body(connection, b"no such hash") is None
     assert archive(connection, tmp_path) == []
     replay, _ = replays.begin(connection, replays.Choice(reasons=("soft_404",)))
-    waiting = replays.next_pages(connection, replay.id, after=0, limit=99, body=reader.body)
+    waiting = replay_pages.next_pages(connection, replay.id, after=0, limit=99, body=reader.body)
     again = [page.message.body for page in waiting if isinstance(page.message, RawPage)]
     assert sorted(again) == sorted([*(raw.body for raw in pages), b"today"])
 

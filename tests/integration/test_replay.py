@@ -17,7 +17,15 @@ from services.queue import Queue
 from services.queue.bodies import ticket
 from services.shared.contracts import Article, RawPage, Rejection, Result
 from services.shared.settings import Settings
-from services.storage import Connection, Database, connect, dead_letters, replays, results
+from services.storage import (
+    Connection,
+    Database,
+    connect,
+    dead_letters,
+    replay_pages,
+    replays,
+    results,
+)
 from services.storage.replays import Choice
 from services.storage.rows import Processed
 from tests.factories import article, at, page, processed
@@ -242,7 +250,7 @@ def test_read_again_twice_is_once(connection: Connection, settings: Settings, ne
     newer(lambda raw: replace(raw, body=raw.body.replace(b"council", b"mayor")))
     begun, _ = replays.begin(connection, Choice(older_than=2))
     queue = Queue(settings)
-    (waiting,) = replays.next_pages(connection, begun.id, after=0, limit=10)
+    (waiting,) = replay_pages.next_pages(connection, begun.id, after=0, limit=10)
     assert waiting.message is not None
     for _ in range(2):
         queue.publish_again({ticket(waiting.page_id, begun.id): waiting.message})
@@ -268,10 +276,10 @@ def test_the_same_command_goes_on(connection: Connection, settings: Settings, ne
     newer(lambda raw: replace(raw, body=raw.body.replace(b"council", b"mayor")))
     begun, is_new = replays.begin(connection, Choice(older_than=2))
     queue = Queue(settings)
-    first = replays.next_pages(connection, begun.id, after=0, limit=10)
+    first = replay_pages.next_pages(connection, begun.id, after=0, limit=10)
     queue.publish_again({ticket(w.page_id, begun.id): w.message for w in first if w.message})
     process_all(connection, settings)
-    rest = replays.next_pages(connection, begun.id, after=10, limit=3)
+    rest = replay_pages.next_pages(connection, begun.id, after=10, limit=3)
     queue.publish_again({ticket(w.page_id, begun.id): w.message for w in rest if w.message})
     queue.bodies.flushall()
 
@@ -346,7 +354,7 @@ def test_a_message_nobody_could_read(connection: Connection, settings: Settings)
     assert letter.reason == "invalid_message"
 
     begun, _ = replays.begin(connection, Choice(dead_letters=True, page_ids=(letter.page_id,)))
-    (waiting,) = replays.next_pages(connection, begun.id, after=0, limit=10)
+    (waiting,) = replay_pages.next_pages(connection, begun.id, after=0, limit=10)
 
     assert waiting.message == newer_form
 
@@ -379,11 +387,11 @@ def test_pages_of_an_archive_keep_their_time(connection: Connection) -> None:
 
     choice = Choice(until=datetime(2020, 12, 31, tzinfo=UTC))
     begun, _ = replays.begin(connection, choice)
-    (waiting,) = replays.next_pages(connection, begun.id, after=0, limit=10)
+    (waiting,) = replay_pages.next_pages(connection, begun.id, after=0, limit=10)
     assert waiting.message == old.page
     replays.stop(connection, begun.id)
     whole = replays.begin(connection, Choice())[0].id
-    order = [one.page_id for one in replays.next_pages(connection, whole, after=0, limit=10)]
+    order = [one.page_id for one in replay_pages.next_pages(connection, whole, after=0, limit=10)]
     assert order == [old.page_id, new.page_id]
 
     better = replace(old, result=article(URL, WORDS["a"]))
