@@ -97,9 +97,8 @@ class Politeness:
     async def process_response(self, request: Request, response: Response) -> Response:
         """Note a host that asks to be left alone."""
         if response.status in BLOCKING_STATUSES:
-            header = response.headers.get(b"Retry-After") or b""
-            wait = retry_after_s(header.decode("latin-1"), datetime.now(UTC))
-            await self._frontier.block(_host(request), wait)
+            wait_s = retry_after_s(response, datetime.now(UTC))
+            await self._frontier.block(_host(request), wait_s)
         return response
 
 

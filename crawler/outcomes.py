@@ -19,8 +19,8 @@ from service_identity.exceptions import VerificationError
 
 from crawler.addresses import AddressNotPublic
 from crawler.bodies import BrokenBody, TooLarge
-from crawler.politeness import PASSING_STATUSES, link_again_at, retry_after_s
-from crawler.polling import after_failure
+from crawler.politeness import PASSING_STATUSES, link_wait_s, retry_after_s
+from crawler.polling import error_wait_s
 from services.shared.errors import InvalidUrl
 from services.shared.frontier import DueFeed, DueLink, FeedPoll, LinkOutcome, LinkReason, LinkState
 
@@ -71,12 +71,11 @@ def failure_of(error: Exception) -> Failure:
     """Return what an exception from Scrapy means for a request."""
     if isinstance(error, HttpError):
         status = error.response.status
-        header = (error.response.headers.get(b"Retry-After") or b"").decode("latin-1")
         return Failure(
             reason=f"http_{status}",
             again=status in PASSING_STATUSES,
             status=status,
-            retry_after_s=retry_after_s(header, datetime.now(UTC)),
+            retry_after_s=retry_after_s(error.response, datetime.now(UTC)),
         )
     if isinstance(error, BrokenBody):
         return _passing("truncated_body" if error.is_cut else "broken_body")
@@ -139,26 +138,26 @@ KNOWN: tuple[tuple[type[Exception], Failure], ...] = (
 UNKNOWN = _passing("error")
 
 
-def failed_link(work: DueLink, failure: Failure, now: datetime) -> LinkOutcome:
+def failed_link(work: DueLink, failure: Failure) -> LinkOutcome:
     """Return the outcome of a link without a page: asked again later, refused or given up."""
-    later = link_again_at(work.attempts_count, now) if failure.again else None
+    wait_s = link_wait_s(work.attempts_count) if failure.again else None
     last: LinkState = "refused" if failure.refused else "failed"
     return LinkOutcome(
         link_id=work.id,
-        state="due" if later else last,
+        state="due" if wait_s else last,
         reason=failure.reason,
         status=failure.status,
-        next_fetch_at=later,
+        wait_s=wait_s,
     )
 
 
-def failed_feed(work: DueFeed, failure: Failure, now: datetime) -> FeedPoll:
+def failed_feed(work: DueFeed, failure: Failure) -> FeedPoll:
     """Return the outcome of a feed that gave nothing to read; it is polled again, but later."""
     return FeedPoll(
         feed_id=work.id,
         outcome=failure.reason,
         status=failure.status,
         detail=failure.detail,
-        next_fetch_at=after_failure(work, now, retry_after_s=failure.retry_after_s),
+        wait_s=error_wait_s(work, retry_after_s=failure.retry_after_s),
         failed=True,
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from crawler import refetching, walking
 from crawler.context import Context
@@ -54,18 +54,17 @@ class _Step:
             self._context.reporter.tell()
 
     async def _write_down_error(self, work: Work) -> None:
-        now = datetime.now(UTC)
         if isinstance(work, DueLink):
             outcome = (
-                refetching.failed(work, UNKNOWN, (), now)
+                refetching.failed(work, UNKNOWN, ())
                 if work.is_refetch
-                else failed_link(work, UNKNOWN, now)
+                else failed_link(work, UNKNOWN)
             )
             await self._context.store.run(lambda tx: links.end(tx, [outcome]))
         elif work.job_id is not None:
             await self._context.store.run(lambda tx: jobs.walked(tx, work, failed=True))
         else:
-            poll = failed_feed(work, UNKNOWN, now)
+            poll = failed_feed(work, UNKNOWN)
             await self._context.store.run(lambda tx: sources.polled(tx, poll))
 
 
@@ -88,10 +87,10 @@ class StoreLinks(_Step):
             listing = walking.within_hole(listing, feed.since)
         source = self._context.sources[feed.source]
         max_age = source.crawl.max_age_days
-        now = datetime.now(UTC)
-        oldest = now - timedelta(days=max_age) if max_age else None
 
         def step(tx: Connection) -> tuple[links.Added, Counter[Problem]]:
+            now = sources.now(tx)
+            oldest = now - timedelta(days=max_age) if max_age else None
             added = links.add(tx, feed.id, listing.links, oldest=oldest)
             problems: Counter[Problem] = Counter(listing.problems)
             problems["changed_guid"] += added.changed_guids
@@ -135,13 +134,13 @@ class StoreLinks(_Step):
     async def _walked(self, item: FeedPolled) -> None:
         feed, listing = item.work, item.listing
         window = Window(feed.since, feed.until)
-        again_at = walking.again_at(feed, datetime.now(UTC)) if item.poll.failed else None
+        wait_s = walking.error_wait_s(feed) if item.poll.failed else None
         # Of the usual places most are not there.
         is_final = (item.poll.status or 0) in (404, 410)
 
         def step(tx: Connection) -> None:
-            if again_at and not is_final:
-                jobs.walk_later(tx, feed, again_at)
+            if wait_s and not is_final:
+                jobs.walk_later(tx, feed, wait_s)
                 return
             job_id = feed.job_id or 0
             if feed.depth < MOST_DEPTH:

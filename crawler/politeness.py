@@ -1,8 +1,8 @@
-"""When to ask again: times go in, the next time comes out; nothing is read or written here."""
+"""When to ask again: what was answered goes in, the wait comes out; no clock is read here."""
 
 import random
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from scrapy.http import Response
@@ -27,11 +27,11 @@ PASSING_STATUSES = {408, 425, 429, *range(500, 600)}
 BLOCKING_STATUSES = {429, 503}
 
 
-def link_again_at(attempts_count: int, now: datetime) -> datetime | None:
-    """Return when a link is asked again after its n-th failure, or None to give it up."""
+def link_wait_s(attempts_count: int) -> float | None:
+    """Return how long a link waits after its n-th failure, or None to give it up."""
     if attempts_count >= LINK_TRIES:
         return None
-    return now + timedelta(seconds=scattered(LINK_FIRST_RETRY_S * 4 ** (attempts_count - 1)))
+    return scattered(LINK_FIRST_RETRY_S * 4 ** (attempts_count - 1))
 
 
 def scattered(seconds: float) -> float:
@@ -39,15 +39,20 @@ def scattered(seconds: float) -> float:
     return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
 
 
-def retry_after_s(header: str, now: datetime) -> float | None:
-    """Return the seconds a Retry-After header asks for, as number or date; None if it does not."""
-    header = header.strip()
-    if header.isascii() and header.isdigit():
+def retry_after_s(response: Response, now: datetime) -> float | None:
+    """Return the seconds a Retry-After header asks for, as number or date; None if it does not.
+
+    A date is counted from the server's own; from `now`, our time, where it tells none.
+    """
+    header = (response.headers.get(b"Retry-After") or b"").strip()
+    if header.isdigit():
         return min(float(header), HOST_LONGEST_BLOCK_S)
-    until = _http_time(header.encode("latin-1", "replace"))
+    until = _http_time(header)
     if until is None:
         return None
-    return min(max((until - now).total_seconds(), 0.0), HOST_LONGEST_BLOCK_S)
+    sent = _http_time(response.headers.get(b"Date"))
+    wait_s = (until - (sent or now)).total_seconds() - (_spent_s(response) if sent else 0.0)
+    return min(max(wait_s, 0.0), HOST_LONGEST_BLOCK_S)
 
 
 def fresh_s(response: Response) -> float | None:
@@ -56,15 +61,19 @@ def fresh_s(response: Response) -> float | None:
     if "no-cache" in control or "no-store" in control:
         return None
     stated = re.search(r"\bmax-age\s*=\s*\"?(\d{1,9})", control)
-    age = (response.headers.get(b"Age") or b"").decode("latin-1").strip()
-    spent = float(age) if re.fullmatch(r"\d{1,9}", age) else 0.0
     if stated:
-        return max(float(stated[1]) - spent, 0.0)
+        return max(float(stated[1]) - _spent_s(response), 0.0)
     expires = _http_time(response.headers.get(b"Expires"))
     sent = _http_time(response.headers.get(b"Date"))
     if expires is None or sent is None:
         return None
-    return max((expires - sent).total_seconds() - spent, 0.0)
+    return max((expires - sent).total_seconds() - _spent_s(response), 0.0)
+
+
+def _spent_s(response: Response) -> float:
+    """Return for how long an answer has lain in a cache on its way."""
+    age = (response.headers.get(b"Age") or b"").decode("latin-1").strip()
+    return float(age) if re.fullmatch(r"\d{1,9}", age) else 0.0
 
 
 def _http_time(header: bytes | None) -> datetime | None:

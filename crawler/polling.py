@@ -3,19 +3,19 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from crawler import schedule
 from crawler.schedule import DISTRUST_S, FLOOR_S, SITEMAP_FLOOR_S, Hints, History, Limits
 from services.shared.frontier import DueFeed, FeedPoll
 
 
-def wants_full(feed: DueFeed, now: datetime) -> bool:
+def wants_full(feed: DueFeed) -> bool:
     """Return whether the feed is to be asked for without its validators."""
-    if feed.distrusted_until and now < feed.distrusted_until:
+    if feed.distrusted_until and feed.taken_at < feed.distrusted_until:
         return True
     full_at = feed.full_at.timestamp() if feed.full_at else None
-    return schedule.wants_full(_history(feed), full_at, now.timestamp())
+    return schedule.wants_full(_history(feed), full_at, feed.taken_at.timestamp())
 
 
 def scheduled(  # noqa: PLR0913 - two are by keyword only
@@ -29,8 +29,8 @@ def scheduled(  # noqa: PLR0913 - two are by keyword only
 ) -> FeedPoll:
     """Return a poll that was answered with its next one, now that it is known what was new.
 
-    `new` are the times that new items state, of `page_items` on the page; `fresh_s` is for how
-    long the server says that its answer may be kept.
+    `new` are the times that new items state, of `page_items` on the page; `now` is by the store's
+    clock; `fresh_s` is for how long the server says that its answer may be kept.
     """
     stated = [at.timestamp() if at else None for at in new]
     history = schedule.listed(_history(feed), stated, now.timestamp(), page_items=page_items)
@@ -46,13 +46,11 @@ def scheduled(  # noqa: PLR0913 - two are by keyword only
     silent_from = schedule.silent_from(history)
     return replace(
         poll,
-        next_fetch_at=now + timedelta(seconds=wait_s),
+        wait_s=wait_s,
         item_times=[datetime.fromtimestamp(at, UTC) for at in history.item_times],
         most_wait_s=history.most_wait_s,
         silent_from=datetime.fromtimestamp(silent_from, UTC) if silent_from else None,
-        distrusted_until=now + timedelta(seconds=DISTRUST_S)
-        if is_untrue(feed, poll, news=bool(new))
-        else None,
+        distrust_s=DISTRUST_S if is_untrue(feed, poll, news=bool(new)) else None,
     )
 
 
@@ -64,15 +62,14 @@ def is_untrue(feed: DueFeed, poll: FeedPoll, *, news: bool) -> bool:
     return poll.outcome == "listed" and feed.full_at is not None and same and news and trusted
 
 
-def after_failure(feed: DueFeed, now: datetime, *, retry_after_s: float | None) -> datetime:
-    """Return when a feed is polled again that gave nothing to read."""
-    wait_s = schedule.error_wait_s(
+def error_wait_s(feed: DueFeed, *, retry_after_s: float | None) -> float:
+    """Return how long a feed waits that gave nothing to read."""
+    return schedule.error_wait_s(
         feed.errors_count + 1,
         hints=Hints(retry_after_s=retry_after_s),
         limits=_limits(feed),
         scatter=_scatter(),
     )
-    return now + timedelta(seconds=wait_s)
 
 
 def _history(feed: DueFeed) -> History:

@@ -1,9 +1,9 @@
-"""A page that was fetched, or is there no more, goes in; when to fetch it again comes out."""
+"""A page that was fetched, or is there no more, goes in; the wait for the next time comes out."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from crawler.outcomes import Failure
@@ -18,39 +18,37 @@ GONE_FOR_GOOD = {"http_410"}
 FINAL = {"robots_denied", "address_not_public", "too_large"}
 
 
-def fetched(
-    link: DueLink, outcome: LinkOutcome, hours: Sequence[float], now: datetime
-) -> LinkOutcome:
-    """Return the outcome of a page that was fetched, with the time to fetch it again.
+def fetched(link: DueLink, outcome: LinkOutcome, hours: Sequence[float]) -> LinkOutcome:
+    """Return the outcome of a page that was fetched, with the wait until it is fetched again.
 
     `hours` are the ages, counted from the first fetch, at which that is done. What its feed dates
     before the last of them is no young article.
     """
-    again_at = _next(link.refetches_count, hours, now) if link.is_refetch else None
-    if not link.is_refetch and _is_young(link, hours, now):
-        again_at = _later(hours[0], now)
-    return _with(outcome, link, "fetched", again_at)
+    wait_s = _next_s(link.refetches_count, hours) if link.is_refetch else None
+    if not link.is_refetch and _is_young(link, hours):
+        wait_s = _wait_s(hours[0])
+    return _with(outcome, link, "fetched", wait_s)
 
 
-def unchanged(link: DueLink, hours: Sequence[float], now: datetime) -> LinkOutcome:
+def unchanged(link: DueLink, hours: Sequence[float]) -> LinkOutcome:
     """Return the outcome of a page whose server says that it did not change."""
     outcome = LinkOutcome(link_id=link.id, state="fetched")
-    return _with(outcome, link, "unchanged", _next(link.refetches_count, hours, now))
+    return _with(outcome, link, "unchanged", _next_s(link.refetches_count, hours))
 
 
-def failed(link: DueLink, failure: Failure, hours: Sequence[float], now: datetime) -> LinkOutcome:
+def failed(link: DueLink, failure: Failure, hours: Sequence[float]) -> LinkOutcome:
     """Return the outcome of a page that was there before and could not be fetched again."""
     reason = failure.reason
     confirmed = reason in GONE_FOR_GOOD or link.refetch_outcome in GONE
     if reason in GONE and confirmed:
         outcome = LinkOutcome(link_id=link.id, state="failed", reason=reason, status=failure.status)
         return _with(outcome, link, reason, None)
-    again_at = _next(link.refetches_count, hours, now)
+    wait_s = _next_s(link.refetches_count, hours)
     if reason in GONE:
-        again_at = now + timedelta(seconds=GONE_AGAIN_S)
+        wait_s = GONE_AGAIN_S
     elif reason in FINAL:
-        again_at = None
-    return _with(LinkOutcome(link_id=link.id, state="fetched"), link, reason, again_at)
+        wait_s = None
+    return _with(LinkOutcome(link_id=link.id, state="fetched"), link, reason, wait_s)
 
 
 def is_home(final_url: str, asked_url: str, home_page: str) -> bool:
@@ -72,28 +70,29 @@ def _is_language(step: str) -> bool:
     return step in ("ar", "en", "fr", "fa", "ur", "ku", "tr", "he")
 
 
-def _is_young(link: DueLink, hours: Sequence[float], now: datetime) -> bool:
+def _is_young(link: DueLink, hours: Sequence[float]) -> bool:
     if not hours:
         return False
-    return link.published_at is None or now - link.published_at < timedelta(hours=hours[-1])
+    stated = link.published_at
+    return stated is None or link.taken_at - stated < timedelta(hours=hours[-1])
 
 
-def _next(done: int, hours: Sequence[float], now: datetime) -> datetime | None:
-    """Return the time of the next fetch after the one that just ended, the n-th from 0 on."""
+def _next_s(done: int, hours: Sequence[float]) -> float | None:
+    """Return the wait for the next fetch after the one that just ended, the n-th from 0 on."""
     if done + 1 >= len(hours):
         return None
-    return _later(hours[done + 1] - hours[done], now)
+    return _wait_s(hours[done + 1] - hours[done])
 
 
-def _later(hours: float, now: datetime) -> datetime:
+def _wait_s(hours: float) -> float:
     # So that what was published together is not asked for together.
-    return now + timedelta(hours=hours * (1 + random.random() / 10))  # noqa: S311 - no secret
+    return hours * 3600 * (1 + random.random() / 10)  # noqa: S311 - no secret
 
 
-def _with(outcome: LinkOutcome, link: DueLink, what: str, again_at: datetime | None) -> LinkOutcome:
+def _with(outcome: LinkOutcome, link: DueLink, what: str, wait_s: float | None) -> LinkOutcome:
     return replace(
         outcome,
         is_refetch=link.is_refetch,
         refetch_outcome=what if link.is_refetch else None,
-        refetch_at=again_at,
+        refetch_wait_s=wait_s,
     )

@@ -95,8 +95,8 @@ def kind_of(url: str) -> FeedKind:
     return "sitemap" if urlsplit(url).path.endswith((".xml", ".gz", ".txt")) else "section"
 
 
-def again_at(feed: DueFeed, now: datetime) -> datetime | None:
-    """Return when a sitemap is tried again that cannot be read, or None to pass it over."""
+def error_wait_s(feed: DueFeed) -> float | None:
+    """Return how long a sitemap waits that cannot be read, or None to pass it over."""
     if feed.errors_count + 1 >= TRIES:
         return None
-    return now + timedelta(seconds=scattered(FIRST_RETRY_S * 5**feed.errors_count))
+    return scattered(FIRST_RETRY_S * 5**feed.errors_count)

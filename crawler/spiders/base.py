@@ -139,7 +139,7 @@ class FrontierSpider(Spider):
         if (
             work.is_refetch
             if isinstance(work, DueLink)
-            else work.job_id is None and not wants_full(work, datetime.now(UTC))
+            else work.job_id is None and not wants_full(work)
         ):
             headers |= _validators(work)
         return Request(work.url, callback=NO_CALLBACK, headers=headers, meta=meta)
@@ -165,7 +165,7 @@ class FrontierSpider(Spider):
             kind=feed.kind,
             content_type=_header(response, "Content-Type"),
             zone=_zone(self.context.sources[feed.source]),
-            now=datetime.now(UTC),
+            now=feed.taken_at,
             elsewhere=self.navigation.elsewhere(feed.source, feed.id),
         )
         if listing.page_keys:
@@ -175,9 +175,9 @@ class FrontierSpider(Spider):
     def _fetched(self, link: DueLink, response: Response) -> PageFetched | LinkEnded:
         """Return the page a link led to, as it was received, or that it is as before or gone."""
         source = self.context.sources[link.source]
-        now, hours = datetime.now(UTC), _refetch_hours(link, source)
+        hours = _refetch_hours(link, source)
         if response.status == NOT_MODIFIED:
-            return LinkEnded(work=link, outcome=refetching.unchanged(link, hours, now))
+            return LinkEnded(work=link, outcome=refetching.unchanged(link, hours))
         if refetching.is_home(response.url, link.url, source.home_page):
             return LinkEnded(work=link, outcome=self._failed_link(link, REDIRECTED_HOME))
         page = RawPage(
@@ -185,7 +185,7 @@ class FrontierSpider(Spider):
             origin=link.feed_url or link.url,
             requested_url=link.url,
             final_url=response.url,
-            fetched_at=now,
+            fetched_at=datetime.now(UTC),
             status=response.status,
             headers=_kept(response),
             source=link.source or None,
@@ -204,7 +204,7 @@ class FrontierSpider(Spider):
             etag=_header(response, "ETag"),
             last_modified=_header(response, "Last-Modified"),
         )
-        outcome = refetching.fetched(link, outcome, hours, now)
+        outcome = refetching.fetched(link, outcome, hours)
         return PageFetched(work=link, page=page, outcome=outcome)
 
     def _failed(self, work: Work, error: Exception) -> Item:
@@ -221,15 +221,14 @@ class FrontierSpider(Spider):
         if found.reason == "error":
             self.logger.error("Unexpected failure", exc_info=error)
         if isinstance(work, DueFeed):
-            return FeedPolled(work=work, poll=failed_feed(work, found, datetime.now(UTC)))
+            return FeedPolled(work=work, poll=failed_feed(work, found))
         return LinkEnded(work=work, outcome=self._failed_link(work, found))
 
     def _failed_link(self, link: DueLink, failure: Failure) -> LinkOutcome:
-        now = datetime.now(UTC)
         if not link.is_refetch:
-            return failed_link(link, failure, now)
+            return failed_link(link, failure)
         hours = _refetch_hours(link, self.context.sources[link.source])
-        return refetching.failed(link, failure, hours, now)
+        return refetching.failed(link, failure, hours)
 
 
 def is_ok(response: Response) -> bool:
@@ -258,11 +257,10 @@ def _zone(source: Source) -> tzinfo | None:
 
 
 def _poll(feed: DueFeed, response: Response, listing: Listing) -> FeedPoll:
-    now = datetime.now(UTC)
     told = ", ".join(f"{problem} x{count}" for problem, count in listing.problems.items()) or None
     if UNREADABLE & listing.problems.keys() and not listing.links and not listing.children:
         unreadable = Failure(reason="unreadable", status=response.status, detail=told)
-        return replace(failed_feed(feed, unreadable, now), problems=listing.problems)
+        return replace(failed_feed(feed, unreadable), problems=listing.problems)
     unchanged = response.status == NOT_MODIFIED
     return FeedPoll(
         feed_id=feed.id,

@@ -1,6 +1,7 @@
 """What the crawler and the store tell each other: feeds and links due, and what became of them.
 
-All times are aware. The reasons are closed sets; `http_404` and its like carry the status.
+All times are aware; when something is due the store says, by its own clock: it is told how many
+seconds to wait. The reasons are closed sets; `http_404` and its like carry the status.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ FeedKind = Literal[
 ]
 
 LinkState = Literal[
-    "due",  # known, to be fetched at `next_fetch_at`
+    "due",  # known, to be fetched when its time comes
     "fetching",  # handed to the crawler that holds the host's lease
     "fetched",  # published to the queue; the worker's decision stands by `page_id`
     "failed",  # the server did not give the page, and it is not asked again
@@ -123,6 +124,8 @@ class DueFeed:
     host: str
     kind: FeedKind
     source: str
+    #: When it was handed out, by the store's clock.
+    taken_at: datetime
     poll_every_s: float | None
     etag: str | None
     last_modified: str | None
@@ -156,6 +159,8 @@ class DueLink:
     url: str
     host: str
     source: str
+    #: When it was handed out, by the store's clock.
+    taken_at: datetime
     feed_url: str | None
     title: str | None
     published_at: datetime | None
@@ -184,8 +189,8 @@ class FeedPoll:
     status: int | None
     detail: str | None
     failed: bool
-    #: None until it is known what was new.
-    next_fetch_at: datetime | None = None
+    #: Until the next one; None until it is known what was new.
+    wait_s: float | None = None
     etag: str | None = None
     last_modified: str | None = None
     links_count: int | None = None
@@ -197,18 +202,19 @@ class FeedPoll:
     most_wait_s: float | None = None
     ttl_s: float | None = None
     every_s: float | None = None
-    distrusted_until: datetime | None = None
+    #: For how long its server's 304 is not believed; None where it did not fail us.
+    distrust_s: float | None = None
     #: From when on it is silent for so long that somebody should look.
     silent_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOutcome:
-    """What became of a link: `due` again at `next_fetch_at`, or one of the last states.
+    """What became of a link: `due` again in `wait_s`, or one of the last states.
 
     A link that was fetched again stays `fetched` unless its page is gone for good; what that time
-    gave is `refetch_outcome`: `fetched`, `unchanged` (304), or a reason. At `refetch_at` it is
-    fetched again, never if that is None.
+    gave is `refetch_outcome`: `fetched`, `unchanged` (304), or a reason. In `refetch_wait_s` it
+    is fetched again, never if that is None.
     """
 
     link_id: int
@@ -217,12 +223,12 @@ class LinkOutcome:
     status: int | None = None
     final_url: str | None = None
     page_id: str | None = None
-    next_fetch_at: datetime | None = None
+    wait_s: float | None = None
     etag: str | None = None
     last_modified: str | None = None
     is_refetch: bool = False
     refetch_outcome: str | None = None
-    refetch_at: datetime | None = None
+    refetch_wait_s: float | None = None
 
 
 JobKind = Literal[

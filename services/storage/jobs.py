@@ -116,9 +116,9 @@ def give_back(tx: Connection, ids: Sequence[int], *, again_s: float = 0.0) -> No
     tx.execute(SQL.give_back, {"ids": list(ids), "again_s": again_s})
 
 
-def walk_later(tx: Connection, feed: DueFeed, at: datetime) -> None:
-    """Try a sitemap again that could not be read."""
-    tx.execute(SQL.walk_later, {"feed_id": feed.id, "job_id": feed.job_id, "at": at})
+def walk_later(tx: Connection, feed: DueFeed, wait_s: float) -> None:
+    """Try a sitemap again in so many seconds that could not be read."""
+    tx.execute(SQL.walk_later, {"feed_id": feed.id, "job_id": feed.job_id, "wait_s": wait_s})
 
 
 def walked(

@@ -159,12 +159,12 @@ def end(tx: Connection, outcomes: Sequence[LinkOutcome]) -> None:
                     "status": outcome.status,
                     "final_url": outcome.final_url,
                     "page_id": outcome.page_id,
-                    "next_fetch_at": outcome.next_fetch_at,
+                    "wait_s": outcome.wait_s,
                     "etag": outcome.etag,
                     "last_modified": outcome.last_modified,
                     "is_refetch": outcome.is_refetch,
                     "refetch_outcome": outcome.refetch_outcome,
-                    "refetch_at": outcome.refetch_at,
+                    "refetch_wait_s": outcome.refetch_wait_s,
                 }
                 for outcome in sorted(outcomes, key=lambda outcome: outcome.link_id)
             ],

@@ -1,10 +1,10 @@
 """Sources and feeds: as `sources.yaml` says, which are due, and what their polls gave."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, dict_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from services.shared import urls
@@ -84,6 +84,13 @@ def give_back(tx: Connection, ids: Sequence[int], *, again_s: float = 0.0) -> No
     tx.execute(SQL.give_back, {"ids": list(ids), "again_s": again_s})
 
 
+def now(tx: Connection) -> datetime:
+    """Return when the transaction began, by the store's clock, which all crawlers share."""
+    with tx.cursor(row_factory=scalar_row) as cursor:
+        began: list[datetime] = cursor.execute(SQL.now).fetchall()
+    return began[0]
+
+
 def polled(tx: Connection, poll: FeedPoll) -> None:
     """Write down what a poll gave and when the next one is."""
     tx.execute(
@@ -93,9 +100,7 @@ def polled(tx: Connection, poll: FeedPoll) -> None:
             "outcome": poll.outcome,
             "status": poll.status,
             "detail": poll.detail,
-            "wait_s": (poll.next_fetch_at - datetime.now(UTC)).total_seconds()
-            if poll.next_fetch_at
-            else None,
+            "wait_s": poll.wait_s,
             "failed": poll.failed,
             "etag": poll.etag,
             "last_modified": poll.last_modified,
@@ -106,7 +111,7 @@ def polled(tx: Connection, poll: FeedPoll) -> None:
             "most_wait_s": poll.most_wait_s,
             "ttl_s": poll.ttl_s,
             "every_s": poll.every_s,
-            "distrusted_until": poll.distrusted_until,
+            "distrust_s": poll.distrust_s,
             "silent_from": poll.silent_from,
             "overflowed": "overflow" in (poll.problems or {}),
         },

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import redis
 
 from services.queue import PENDING
 from services.shared.errors import TransientError
+from tests.faults.clock import LACKING
 from tests.faults.product import Flow, Product
 from tests.faults.servers import NAMES, Servers
 
@@ -219,7 +219,7 @@ def _no_disk(servers: Servers) -> str | None:
 
 
 def _no_clock(_: Servers) -> str | None:
-    return None if shutil.which("cc") else "without a C compiler no clock can be shifted"
+    return LACKING or None
 
 
 VICTIMS_FLOW: dict[str, Flow] = {"crawler": "links", "importer": "imports"}

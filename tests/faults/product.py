@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import struct
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from services.queue.bodies import pack
 from services.shared import settings as settings_module
 from services.shared.contracts import RawPage
 from services.shared.errors import RasidError
+from tests.faults import clock as clock_module
 from tests.faults.servers import Servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,6 @@ RESTART_S = 0.5
 TICK_S = 0.05
 #: Longer than a worker's own patience with a task that hangs.
 STOPPED_WITHIN_S = 60.0
-CLOCK = Path(__file__).with_name("clock.c")
 
 #: What is counted: pages that are done, links that are fetched, files of the newest importer.
 Flow = Literal["pages", "links", "imports"]
@@ -132,10 +131,7 @@ class Product:
             "RASID_STATE": str(self.state),
         }
         if clock:
-            library = self.state / "clock.so"
-            build = ["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(CLOCK), "-ldl"]
-            subprocess.run(build, check=True)
-            self._addresses |= {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(self._clock)}
+            self._addresses |= clock_module.environ(self._clock)
         #: For us, past the proxy.
         self.settings = settings_module.load(
             database_url=servers.url(database),
@@ -162,8 +158,7 @@ class Product:
 
     def shift_clock(self, seconds: int) -> None:
         """Have the processes' clock differ from ours by so many seconds from now on."""
-        with self._clock.open("r+b" if self._clock.exists() else "wb") as file:
-            file.write(struct.pack("l", seconds))
+        clock_module.shift(self._clock, seconds)
 
     # ------------------------------------------------------------------ processes
 

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -89,12 +89,10 @@ def test_a_taken_link_is_not_taken_twice(tx: Connection) -> None:
 
 
 def test_a_link_to_ask_again_waits(tx: Connection) -> None:
-    """A link that failed for now is due at its time and not before."""
+    """A link that failed for now is due when its wait is over, and not before."""
     links.add(tx, take_feeds(tx)[FEED.url], [ListedLink(url="https://b.example/1")])
     (link,) = take_links(tx, "b.example")
-    outcome = LinkOutcome(
-        link_id=link.id, state="due", reason="timeout", next_fetch_at=NOW + timedelta(hours=1)
-    )
+    outcome = LinkOutcome(link_id=link.id, state="due", reason="timeout", wait_s=3600)
     links.end(tx, [outcome])
 
     assert take_links(tx, "b.example") == []
@@ -212,7 +210,7 @@ def test_saving_the_same_sources_again_changes_nothing(tx: Connection) -> None:
     poll = FeedPoll(
         **LISTED,
         feed_id=feed_id,
-        next_fetch_at=NOW + timedelta(minutes=10),
+        wait_s=600,
         etag='W/"x"',
         last_modified="Sat, 21 Nov 2026 12:00:00 GMT",
         links_count=3,
@@ -226,31 +224,6 @@ def test_saving_the_same_sources_again_changes_nothing(tx: Connection) -> None:
     assert [(feed.etag, feed.last_modified) for feed in taken] == [(poll.etag, poll.last_modified)]
 
 
-def test_a_clock_that_jumps_holds_no_poll_up(
-    tx: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A feed polled by a crawler whose clock is a day ahead is due again after its own wait."""
-    wrong = datetime.now(UTC) + timedelta(days=1)
-
-    class Ahead(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Ahead":
-            return cls.fromtimestamp(wrong.timestamp(), tz)
-
-    feed_id = take_feeds(tx)[FEED.url]
-    monkeypatch.setattr("services.storage.sources.datetime", Ahead)
-    sources.polled(
-        tx,
-        FeedPoll(**LISTED, feed_id=feed_id, next_fetch_at=wrong + timedelta(minutes=10)),
-    )
-    waits = tx.execute(
-        b"select extract(epoch from next_fetch_at - last_fetched_at) from rasid.feeds "
-        b"where id = %s",
-        (feed_id,),
-    ).fetchall()
-    assert [float(str(wait)) for (wait,) in waits] == pytest.approx([600])
-
-
 def test_a_child_is_due_when_its_index_says_so(tx: Connection) -> None:
     """A sitemap an index lists is read once, and again only when it is dated newer."""
     index = take_feeds(tx)[MAP.url]
@@ -260,7 +233,7 @@ def test_a_child_is_due_when_its_index_says_so(tx: Connection) -> None:
         sources.add_children(tx, index, [child])
         taken = sources.take_due(tx, ["a.example"], ["a"], KINDS, lease_s=60)
         for feed in taken:
-            sources.polled(tx, FeedPoll(**LISTED, feed_id=feed.id, next_fetch_at=NOW))
+            sources.polled(tx, FeedPoll(**LISTED, feed_id=feed.id, wait_s=0))
         return [feed.url for feed in taken]
 
     assert listed(NOW - timedelta(days=9)) == ["https://a.example/1.xml"]
@@ -285,7 +258,7 @@ def poll(tx: Connection, feed_id: int, found: list[ListedLink]) -> links.Added:
         FeedPoll(
             **LISTED,
             feed_id=feed_id,
-            next_fetch_at=NOW,
+            wait_s=0,
             links_count=len(found),
             problems=problems,
         ),

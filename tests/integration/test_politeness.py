@@ -1,7 +1,11 @@
 """What hosts see of the crawler, by the clock of a real server."""
 
+import multiprocessing
 import signal
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,8 @@ from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links, status
 from tests.factories import problems_of
+from tests.faults import clock
+from tests.integration import crawls
 from tests.integration.crawls import END_S, SHORT_LEASE, crawl_once, crawling, exit_code_after
 from tests.patience import until
 from tests.site import documents, server, trouble
@@ -278,6 +284,82 @@ def test_a_host_that_asks_for_peace_gets_it(settings: Settings, retry_after: str
         still_blocked(settings)
         crawl_once(settings, [paper(site, delay_s=0.1)])
         assert asked == len(site.asked) <= 3
+
+
+#: What is due how many seconds after it was written down.
+DUE = b"""
+    select 'feed', extract(epoch from next_fetch_at - last_fetched_at) from rasid.feeds
+    union all select 'newest', extract(
+        epoch from last_fetched_at - item_times[cardinality(item_times)]
+    ) from rasid.feeds
+    union all select 'half of what overflowed', coalesce(most_wait_s, 0) from rasid.feeds
+    union all select substring(url from '[a-z]+-[0-9]$') || ' ' || state, extract(
+        epoch from case when state = 'due' then next_fetch_at else refetch_at end - last_fetched_at
+    ) from rasid.links
+    union all select 'host', extract(epoch from blocked_until - now())
+        from rasid.hosts where blocked_until > now()
+"""
+
+
+@pytest.mark.skipif(bool(clock.LACKING), reason=clock.LACKING)
+def test_a_clock_that_is_wrong_decides_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crawler a year behind or ahead waits as long as any, and takes and asks for the same."""
+    now = datetime.now(UTC)
+    wrong = tmp_path / "clock"
+    clock.shift(wrong, 0)
+    for name, value in clock.environ(wrong).items():
+        monkeypatch.setenv(name, value)
+    # Of its own, as a clock is there from the start of a process.
+    monkeypatch.setattr(crawls, "CONTEXT", multiprocessing.get_context("spawn"))
+    # How old a page on the queue is Redis does not tell.
+    settings = settings.model_copy(update={"queue_max_age_s": 1e9})
+    with server.serve(hosts=3) as site, connect(settings.database_url or "") as tx:
+        news = paper(site).model_copy(
+            update={
+                "crawl": CrawlPolicy(delay_s=0, max_age_days=30),
+                "feeds": (Feed(url=f"{site.url}/rss"),),
+            }
+        )
+        dates = {
+            "Date": format_datetime(now),
+            "Retry-After": format_datetime(now + timedelta(hours=1)),
+        }
+        for number, days in enumerate((-400, 400), 1):
+            site.answers |= {f"/{what}-{number}": PAGE for what in ("new", "undated")}
+            site.answers |= {
+                f"/bad-{number}": server.Answer(500),
+                f"/busy-{number}": server.Answer(503, dates),
+            }
+            items = [
+                documents.Entry(url=f"{site.url}/new-{number}", at=now),
+                documents.Entry(url=f"{site.url}/old-{number}", at=now - timedelta(days=40)),
+                documents.Entry(url=f"{site.url}/undated-{number}"),
+                documents.Entry(url=f"{site.url}/bad-{number}"),
+                documents.Entry(url=f"{site.urls[number]}/busy-{number}"),
+            ]
+            site.answers["/rss"] = trouble.always_changed(
+                server.Answer(200, {}, documents.rss(items))
+            )
+            clock.shift(wrong, days * 86_400)
+            crawl_once(settings, [news])
+            waits = dict(tx.execute(DUE).fetchall())
+            assert f"old-{number} refused" in waits
+            for what, least, most in (
+                ("feed", 300, 7200),
+                ("newest", 0, 3600),
+                ("half of what overflowed", 0, 3600),
+                (f"new-{number} fetched", 3600, 3960),
+                (f"undated-{number} fetched", 3600, 3960),
+                (f"bad-{number} due", 54, 66),
+                (f"busy-{number} due", 54, 66),
+                ("host", 1800, 3960),
+            ):
+                assert least <= float(str(waits[what])) <= most, what
+
+    polls = [request.headers for request in site.requests if request.path == "/rss"]
+    assert ["if-none-match" in headers for headers in polls] == [False, True]
 
 
 def test_more_hosts_than_room(settings: Settings) -> None:

@@ -211,7 +211,7 @@ def test_what_is_being_fetched(connection: Connection) -> None:
         status=200,
         final_url=f"{URL}/{MARK}",
         page_id="p1",
-        refetch_at=datetime.now(UTC),
+        refetch_wait_s=0,
         etag=MARK,
     )
     links.end(connection, [outcome])

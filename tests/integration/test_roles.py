@@ -85,9 +85,7 @@ QUERIES = {
     "withdrawals.represent_stories": "worker operator",
 }
 #: Where null alone does not tell a type.
-VALUES = dict.fromkeys(("retry_after_s", "base_s", "most_s"), "null::float8") | dict.fromkeys(
-    ("next_fetch_at", "at"), "null::timestamptz"
-)
+VALUES = dict.fromkeys(("retry_after_s", "base_s", "most_s"), "null::float8")
 #: The owner's; and no queries but parts of some.
 NOT_ASKED = {"migrate", "roles", "export.that_match", "export.rows"}
 

@@ -94,7 +94,7 @@ def test_show_tells_what_the_last_poll_gave(file: Path, settings: Settings) -> N
                 outcome="listed",
                 status=200,
                 detail=None,
-                next_fetch_at=now,
+                wait_s=0,
                 failed=False,
                 links_count=1,
                 problems={"malformed": 1, "overflow": 1},

@@ -1,11 +1,12 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
+from scrapy.http import Response
 
 from crawler.addresses import is_public
 from crawler.politeness import (
     LINK_TRIES,
-    link_again_at,
+    link_wait_s,
     retry_after_s,
 )
 from crawler.run import chosen
@@ -51,13 +52,13 @@ def test_addresses_outside_are_public(address: str) -> None:
 
 def test_a_link_is_given_up_after_some_tries() -> None:
     """Each wait is longer than the one before, and then there is none."""
-    waits = [link_again_at(tries, NOW) for tries in range(1, LINK_TRIES + 1)]
+    waits = [link_wait_s(tries) for tries in range(1, LINK_TRIES + 1)]
 
     assert waits[-1] is None
-    times = [wait for wait in waits if wait]
-    assert len(times) == LINK_TRIES - 1
-    assert times == sorted(times)
-    assert timedelta(seconds=50) < times[0] - NOW < timedelta(seconds=70)
+    seconds = [wait for wait in waits if wait]
+    assert len(seconds) == LINK_TRIES - 1
+    assert seconds == sorted(seconds)
+    assert 50 < seconds[0] < 70
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,25 @@ def test_a_link_is_given_up_after_some_tries() -> None:
 )
 def test_retry_after_is_read(header: str, seconds: float | None) -> None:
     """A number or a date gives seconds, at most a day; anything else says nothing."""
-    assert retry_after_s(header, NOW) == seconds
+    response = Response("https://a.example/", headers={"Retry-After": header})
+    assert retry_after_s(response, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Date": "Sat, 21 Nov 2020 12:00:00 GMT"}, 600),
+        ({"Date": "Sat, 21 Nov 2020 12:00:00 GMT", "Age": "200"}, 400),
+        ({"Date": "Sat, 21 Nov 2020 13:00:00 GMT"}, 0),
+        ({"Date": "today"}, 0),
+        ({"Age": "200"}, 0),
+    ],
+)
+def test_a_server_is_left_alone_by_its_own_clock(headers: dict[str, str], seconds: float) -> None:
+    """Until when is counted from the server's own Date, less the time in caches."""
+    until = {"Retry-After": "Sat, 21 Nov 2020 12:10:00 GMT"}
+    response = Response("https://a.example/", status=503, headers=until | headers)
+    assert retry_after_s(response, NOW) == seconds
 
 
 def test_the_source_to_crawl_is_told_or_enabled() -> None:

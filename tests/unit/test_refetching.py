@@ -22,6 +22,7 @@ def link(
         url="https://a.example/news/1",
         host="a.example",
         source="a",
+        taken_at=NOW,
         feed_url=None,
         title=None,
         published_at=dated,
@@ -32,20 +33,13 @@ def link(
     )
 
 
-def hours_until(at: datetime | None) -> float | None:
-    """Return the hours from now."""
-    return (at - NOW).total_seconds() / 3600 if at else None
-
-
 def test_the_ages_are_those_of_the_setting() -> None:
     """Each time lies after the one before by what parts the two ages; after the last is none."""
-    waits = [hours_until(refetching.fetched(link(), DONE, HOURS, NOW).refetch_at)]
-    waits += [
-        hours_until(refetching.unchanged(link(done=n), HOURS, NOW).refetch_at) for n in range(4)
-    ]
+    waits = [refetching.fetched(link(), DONE, HOURS).refetch_wait_s]
+    waits += [refetching.unchanged(link(done=n), HOURS).refetch_wait_s for n in range(4)]
     for wait, least in zip(waits, (1, 5, 18, 144), strict=False):
         assert wait is not None
-        assert least <= wait <= least * 1.1
+        assert least <= wait / 3600 <= least * 1.1
     assert waits[4] is None
 
 
@@ -53,8 +47,8 @@ def test_the_ages_are_those_of_the_setting() -> None:
 def test_only_young_articles_are_fetched_again(days: int, *, again: bool) -> None:
     """What the feed dates before the last of the ages is no news; no setting, no second time."""
     old = link(dated=NOW - timedelta(days=days))
-    assert (refetching.fetched(old, DONE, HOURS, NOW).refetch_at is not None) == again
-    assert refetching.fetched(link(), DONE, (), NOW).refetch_at is None
+    assert (refetching.fetched(old, DONE, HOURS).refetch_wait_s is not None) == again
+    assert refetching.fetched(link(), DONE, ()).refetch_wait_s is None
 
 
 @given(
@@ -67,7 +61,7 @@ def test_a_page_is_gone_only_when_it_says_so_twice(
 ) -> None:
     """A failure never ends a page that was there, but for 410, or a second 404."""
     failure = Failure(reason=reason, status=None)
-    outcome = refetching.failed(link(done=done, before=before), failure, HOURS, NOW)
+    outcome = refetching.failed(link(done=done, before=before), failure, HOURS)
     is_gone = reason == "http_410" or (reason == "http_404" and before == "http_404")
     assert outcome.state == ("failed" if is_gone else "fetched")
     assert outcome.reason == (reason if is_gone else None)

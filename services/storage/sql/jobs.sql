@@ -65,8 +65,8 @@ taken as (
     returning f.*
 )
 select
-    t.id, t.url, t.host, t.kind, t.source, t.poll_every_s, null as etag, null as last_modified,
-    t.walk_attempts_count - 1 as errors_count, t.depth, t.job_id, j.since, j.until, j.is_dry_run
+    t.id, t.url, t.host, t.kind, t.source, now() as taken_at, t.poll_every_s, null as etag,
+    null as last_modified, t.walk_attempts_count - 1 as errors_count, t.depth, t.job_id, j.since, j.until, j.is_dry_run
 from taken t join rasid.jobs j on j.id = t.job_id
 order by t.depth, t.id
 
@@ -78,7 +78,8 @@ update rasid.feeds set
 where id = any(%(ids)s) and job_id is not null
 
 -- name: walk_later
-update rasid.feeds set walk_at = %(at)s where id = %(feed_id)s and job_id = %(job_id)s
+update rasid.feeds set walk_at = now() + make_interval(secs => %(wait_s)s)
+where id = %(feed_id)s and job_id = %(job_id)s
 
 -- name: walked
 with feed as (
@@ -182,8 +183,8 @@ taken as (
     returning l.*
 )
 select
-    t.id, t.url, t.host, coalesce(t.source, '') as source, f.url as feed_url, t.title,
-    t.published_at, t.attempts_count, t.job_id
+    t.id, t.url, t.host, coalesce(t.source, '') as source, now() as taken_at, f.url as feed_url,
+    t.title, t.published_at, t.attempts_count, t.job_id
 from taken t
 left join rasid.feeds f on f.id = t.feed_id
 order by t.next_fetch_at, t.id

@@ -90,7 +90,8 @@ taken as (
     returning l.*
 )
 select
-    t.id, t.url, t.host, coalesce(t.source, '') as source, f.url as feed_url, t.title, t.published_at, t.attempts_count
+    t.id, t.url, t.host, coalesce(t.source, '') as source, now() as taken_at, f.url as feed_url,
+    t.title, t.published_at, t.attempts_count
 from taken t
 left join rasid.feeds f on f.id = t.feed_id
 order by t.next_fetch_at, t.published_at desc nulls last, t.id
@@ -124,7 +125,8 @@ taken as (
     returning l.*
 )
 select
-    t.id, t.url, t.host, coalesce(t.source, '') as source, f.url as feed_url, t.title, t.published_at, t.attempts_count,
+    t.id, t.url, t.host, coalesce(t.source, '') as source, now() as taken_at, f.url as feed_url,
+    t.title, t.published_at, t.attempts_count,
     t.etag, t.last_modified, true as is_refetch, t.refetch_outcome,
     greatest(t.refetches_count - t.confirmations_count, 0) as refetches_count
 from taken t
@@ -193,12 +195,12 @@ update rasid.links set
         when %(is_refetch)s then coalesce(%(final_url)s, final_url) else %(final_url)s
     end,
     page_id = coalesce(%(page_id)s, page_id),
-    next_fetch_at = coalesce(%(next_fetch_at)s, next_fetch_at),
+    next_fetch_at = coalesce(now() + make_interval(secs => %(wait_s)s), next_fetch_at),
     etag = coalesce(%(etag)s, etag),
     last_modified = coalesce(%(last_modified)s, last_modified),
     refetches_count = refetches_count + %(is_refetch)s::int,
     refetch_outcome = coalesce(%(refetch_outcome)s, refetch_outcome),
-    refetch_at = %(refetch_at)s,
+    refetch_at = now() + make_interval(secs => %(refetch_wait_s)s),
     last_fetched_at = now()
 -- What was purged while it was fetched stays refused, and nothing is noted of it.
 where id = %(link_id)s and (state, reason) is distinct from ('refused', 'purged')

@@ -79,7 +79,7 @@ taken as (
     returning f.*, due.next_fetch_at as was_due_at
 )
 select
-    id, url, host, kind, source, poll_every_s, etag, last_modified, errors_count, depth,
+    id, url, host, kind, source, now() as taken_at, poll_every_s, etag, last_modified, errors_count, depth,
     item_times, listed_at, full_at, most_wait_s, ttl_s, every_s, distrusted_until,
     hole_since as since
 from taken order by was_due_at, id
@@ -89,9 +89,11 @@ from taken order by was_due_at, id
 update rasid.feeds set next_fetch_at = now() + make_interval(secs => %(again_s)s)
 where id = any(%(ids)s)
 
+-- name: now
+select now()
+
 -- name: polled
--- The index decides when a sitemap it lists is read again. By this server's clock: the one of a
--- crawler may jump for a moment, and a feed would not be polled for as long as it jumped.
+-- The index decides when a sitemap it lists is read again.
 update rasid.feeds set
     next_fetch_at = case
         when parent_id is not null and not %(failed)s then 'infinity'
@@ -111,7 +113,9 @@ update rasid.feeds set
     most_wait_s = case when %(failed)s then most_wait_s else %(most_wait_s)s end,
     ttl_s = case when %(outcome)s = 'listed' then %(ttl_s)s else ttl_s end,
     every_s = case when %(outcome)s = 'listed' then %(every_s)s else every_s end,
-    distrusted_until = coalesce(%(distrusted_until)s, distrusted_until),
+    distrusted_until = coalesce(
+        now() + make_interval(secs => %(distrust_s)s), distrusted_until
+    ),
     silent_from = case when %(failed)s then silent_from else %(silent_from)s end,
     overflows_count = overflows_count + %(overflowed)s::int,
     overflowed_at = case when %(overflowed)s then now() else overflowed_at end,
