@@ -66,7 +66,8 @@ taken as (
 )
 select
     t.id, t.url, t.host, t.kind, t.source, now() as taken_at, t.poll_every_s, null as etag,
-    null as last_modified, t.walk_attempts_count - 1 as errors_count, t.depth, t.job_id, j.since, j.until, j.is_dry_run
+    null as last_modified, t.walk_attempts_count - 1 as errors_count, t.depth, t.job_id, j.since,
+    j.until, j.is_dry_run
 from taken t join rasid.jobs j on j.id = t.job_id
 order by t.depth, t.id
 

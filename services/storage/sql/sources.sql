@@ -79,8 +79,8 @@ taken as (
     returning f.*, due.next_fetch_at as was_due_at
 )
 select
-    id, url, host, kind, source, now() as taken_at, poll_every_s, etag, last_modified, errors_count, depth,
-    item_times, listed_at, full_at, most_wait_s, ttl_s, every_s, distrusted_until,
+    id, url, host, kind, source, now() as taken_at, poll_every_s, etag, last_modified, errors_count,
+    depth, item_times, listed_at, full_at, most_wait_s, ttl_s, every_s, distrusted_until,
     hole_since as since
 from taken order by was_due_at, id
 
@@ -113,9 +113,7 @@ update rasid.feeds set
     most_wait_s = case when %(failed)s then most_wait_s else %(most_wait_s)s end,
     ttl_s = case when %(outcome)s = 'listed' then %(ttl_s)s else ttl_s end,
     every_s = case when %(outcome)s = 'listed' then %(every_s)s else every_s end,
-    distrusted_until = coalesce(
-        now() + make_interval(secs => %(distrust_s)s), distrusted_until
-    ),
+    distrusted_until = coalesce(now() + make_interval(secs => %(distrust_s)s), distrusted_until),
     silent_from = case when %(failed)s then silent_from else %(silent_from)s end,
     overflows_count = overflows_count + %(overflowed)s::int,
     overflowed_at = case when %(overflowed)s then now() else overflowed_at end,
