@@ -14,7 +14,7 @@ from services.shared.frontier import (
     Problem,
 )
 from services.shared.sources import Feed, Source
-from services.storage import Connection, connect, hosts, links, sources
+from services.storage import Connection, connect, hosts, jobs, links, sources
 
 NOW = datetime.now(UTC)
 #: Of a poll that went well.
@@ -97,6 +97,20 @@ def test_a_link_to_ask_again_waits(tx: Connection) -> None:
 
     assert take_links(tx, "b.example") == []
     assert links.counts(tx, ["a"]) == {("due", "timeout"): 1}
+
+
+def test_a_sitemap_to_walk_again_waits(tx: Connection) -> None:
+    """A sitemap of a backfill that failed for now is walked when its wait is over, not before."""
+    job, _ = jobs.begin(tx, "backfill", "a", source="a")
+    jobs.add_known_roots(tx, job)
+    failures = []
+    for wait_s in (0, 300):
+        (walk,) = jobs.take_walks(tx, ["a.example"], ["a"], count=9, lease_s=60)
+        failures.append(walk.errors_count)
+        jobs.walk_later(tx, walk, wait_s)
+
+    assert failures == [0, 1]
+    assert jobs.take_walks(tx, ["a.example"], ["a"], count=9, lease_s=60) == []
 
 
 def take_hosts(tx: Connection, crawler: str, *, lease_s: float = 60) -> list[str]:
