@@ -344,7 +344,7 @@ def test_a_clock_that_is_wrong_decides_nothing(
             )
             clock.shift(wrong, days * 86_400)
             crawl_once(settings, [news])
-            waits = dict(tx.execute(DUE).fetchall())
+            waits = {str(what): seconds for what, seconds in tx.execute(DUE).fetchall()}
             assert f"old-{number} refused" in waits
             for what, least, most in (
                 ("feed", 300, 7200),
