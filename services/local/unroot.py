@@ -6,6 +6,8 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,8 @@ NOBODY = pwd.getpwnam("nobody")
 CLONE_NEWUSER = 0x10000000
 #: Where copies for the user nobody go: readable by all, and kept when the machine restarts.
 SHARED_ROOT = Path("/var/tmp")  # noqa: S108 - what we make there is root's or nobody's
+#: Seconds within which a copy is made, unless its maker was killed.
+COPIED_WITHIN = 3600.0
 
 #: user_namespace: root here is an ordinary user in there, so all of our files stay within reach.
 #: nobody: where user namespaces are refused (some containers); files must be made reachable.
@@ -67,19 +71,33 @@ def readable_copy(programs: Path) -> Path:
         return programs
     install, package = programs.parent, programs.parents[1]
     stamp = (programs / "postgres").stat().st_mtime_ns
-    copy = SHARED_ROOT / f"rasid-postgres-{stamp:x}"
-    target = copy / package.name / install.name
-    if not (copy / "complete").exists():
-        shutil.rmtree(copy, ignore_errors=True)
-        copy.mkdir(mode=0o755)
-        shutil.copytree(install, target)
+    copy = SHARED_ROOT / f"rasid-programs-{stamp:x}"
+    if not copy.exists():
+        _make_copy(package, install, copy)
+    if copy.lstat().st_uid != os.geteuid():
+        raise PermissionError(f"{copy} belongs to another user; remove it")
+    return copy / package.name / install.name / programs.name
+
+
+def _make_copy(package: Path, install: Path, copy: Path) -> None:
+    """Make a copy that is whole as soon as it is there; of many who make it at once one is kept."""
+    for old in copy.parent.glob(f"{copy.name}.new-*"):
+        if old.lstat().st_mtime < time.time() - COPIED_WITHIN:  # its maker was killed
+            shutil.rmtree(old, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{copy.name}.new-", dir=copy.parent))
+    try:
+        shutil.copytree(install, new / package.name / install.name)
         libraries = package.with_name(f"{package.name}.libs")
         if libraries.exists():  # the programs look for it at this place beside them
-            shutil.copytree(libraries, copy / libraries.name)
-        (copy / "complete").touch()
-    elif copy.stat().st_uid != 0:
-        raise PermissionError(f"{copy} belongs to another user; remove it")
-    return target / programs.name
+            shutil.copytree(libraries, new / libraries.name)
+        new.chmod(0o755)
+        try:
+            new.rename(copy)
+        except OSError:
+            if not copy.exists():  # else another was quicker
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _owner(mode: Mode) -> tuple[int, int]:

@@ -22,6 +22,8 @@ def command(place: Place, name: str, *, max_memory: str, keep: bool) -> Command:
         "unixsocketperm": "700",
         "dir": str(directory),
         "pidfile": str(directory / "pid"),
+        # Its command line stays what it is: by that it is known from others.
+        "set-proc-title": "no",
         "save": "",
         "appendonly": "yes" if keep and place.durable else "no",
         "appendfsync": "everysec",
@@ -30,7 +32,7 @@ def command(place: Place, name: str, *, max_memory: str, keep: bool) -> Command:
         "maxmemory": max_memory,
         "maxmemory-policy": "noeviction",
     }
-    stop_stale(directory / "pid", "valkey-server", signal.SIGTERM)
+    stop_stale(directory / "pid", str(directory / "pid"), signal.SIGTERM)
     flags = [part for key, value in settings.items() for part in (f"--{key}", value)]
     return Command(
         name=name,

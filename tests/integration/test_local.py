@@ -13,9 +13,10 @@ import pytest
 import redis
 from kombu.connection import Connection
 
-from services.local import Stack, attach, start
+from services.local import Stack, attach, start, valkey
+from services.local.directories import Place
 from services.local.postgres import character_type
-from services.local.processes import FIRST_DELAY, Command, Process, launch
+from services.local.processes import FIRST_DELAY, Command, Process, exists, launch
 from services.shared.errors import LocalServersError
 from tests.patience import PATIENCE_S, until
 
@@ -156,6 +157,20 @@ class TestData:
 
         with start(tmp_path, durable=False) as stack:
             assert "postgres" in stack.pids()
+
+    def test_of_valkeys_only_its_own_is_stopped(self, stack: Stack, tmp_path: Path) -> None:
+        """One that outlived its guard is; one of another state that has its number is not."""
+        place = Place(state=tmp_path, sockets=tmp_path, mode="not_root", durable=False)
+        own = launch(valkey.command(place, "bodies", max_memory="9mb", keep=True))
+        until((tmp_path / "bodies" / "pid").exists)
+        foreign = stack.pids()["broker"]
+        (tmp_path / "broker").mkdir()
+        (tmp_path / "broker" / "pid").write_text(f"{foreign}\n")
+
+        with start(tmp_path, durable=False):
+            assert own.wait(PATIENCE_S) == 0
+            assert stack.pids()["broker"] == foreign
+            assert exists(foreign)
 
     def test_left_over_postgres_is_stopped(self, tmp_path: Path) -> None:
         """A Postgres that outlived its guard is stopped before the new one starts."""

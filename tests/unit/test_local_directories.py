@@ -1,11 +1,12 @@
 """Directories of the embedded servers: whose they are, and that none pile up."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from services.local import directories
+from services.local import directories, unroot
 from services.shared.errors import LocalServersError
 
 
@@ -95,3 +96,33 @@ def test_long_logs_move_aside(tmp_path: Path) -> None:
 
     assert not directories.log_file(tmp_path, "x").exists()
     assert (tmp_path / "log" / "x.log.1").exists()
+
+
+def test_programs_are_copied_by_many_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets the same copy, whole, also one who began before another was done."""
+    programs = tmp_path / "packages" / "postgres" / "install" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "postgres").touch()
+    (tmp_path / "packages" / "postgres.libs").mkdir()
+    (tmp_path / "packages" / "postgres.libs" / "libpq.so").touch()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(unroot, "SHARED_ROOT", shared)
+    monkeypatch.setattr(unroot, "reachable", lambda _: False)
+    copytree, others = shutil.copytree, list[Path]()
+
+    def overtaken(source: Path, target: Path) -> None:
+        monkeypatch.setattr(shutil, "copytree", copytree)
+        others.append(unroot.readable_copy(programs))
+        copytree(source, target)
+
+    monkeypatch.setattr(shutil, "copytree", overtaken)
+    found = unroot.readable_copy(programs)
+
+    assert others == [found] == [unroot.readable_copy(programs)]
+    assert (found / "postgres").exists()
+    assert [path.name for path in shared.rglob("*.so")] == ["libpq.so"]
+    assert (shared / found.relative_to(shared).parts[0]).stat().st_mode & 0o777 == 0o755
+    assert len(list(shared.iterdir())) == 1
