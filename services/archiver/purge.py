@@ -45,8 +45,9 @@ def rewrite(
         OSError: a file cannot be read or written.
     """
     count = 0
+    own = work / archives.mark(connection)
     for file, mine in holding(connection, pages):
-        if _rewrite(connection, open_place(file.folder), file, mine, work):
+        if _rewrite(connection, open_place(file.folder), file, mine, own):
             report(f"{file.name} written anew")
             count += 1
     return count

@@ -7,6 +7,7 @@ next run goes on after the last file that is noted.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
@@ -25,7 +26,7 @@ FILE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Where to, days before which, and the folder in which a file is made."""
+    """Where to, days before which, and the folder in which files of any database are made."""
 
     address: str
     before: date
@@ -73,19 +74,24 @@ def run(connection: Connection, order: Order, report: Report) -> Iterator[Done]:
         OSError: a file cannot be written or read; the same.
     """
     place = open_place(full(order.address))  # where it is looked for later
-    order.work.mkdir(parents=True, exist_ok=True)
+    # Another database may be archived at the same time, from here and to the same place.
+    mark = archives.mark(connection)
+    (order.work / mark).mkdir(parents=True, exist_ok=True)
     for day in archives.days(connection, order.before):
-        writer = _Writer(connection, order, place, Done(day), report)
+        writer = _Writer(connection, order, place, mark, Done(day), report)
         yield writer.archive(_goes_on(connection, day.captured_on, anew=order.anew))
-    clear(order.work)
+    clear(connection, order.work)
 
 
-def clear(work: Path) -> None:
-    """Remove what runs, also killed ones, have left in the folder where files are made."""
-    if work.is_dir():
-        for left in work.iterdir():
+def clear(connection: Connection, work: Path) -> None:
+    """Remove what runs on this database, also killed ones, have left where files are made."""
+    own = work / archives.mark(connection)
+    if own.is_dir():
+        for left in own.iterdir():
             left.unlink()
-        work.rmdir()
+        own.rmdir()
+        with suppress(OSError):  # another database's files are made there
+            work.rmdir()
 
 
 def _goes_on(connection: Connection, day: date, *, anew: bool) -> bytes:
@@ -113,6 +119,7 @@ class _Writer:
     connection: Connection
     order: Order
     place: Place
+    mark: str
     done: Done
     report: Report
 
@@ -139,8 +146,8 @@ class _Writer:
         if first is None:
             return None
         there = archives.names(self.connection, self.day, full(self.order.address))
-        name = f"rasid-{self.day}-{len(there) + 1:05}.warc.gz"
-        file = _Open(name, self.order.work / name, after)
+        name = f"rasid-{self.day}-{len(there) + 1:05}-{self.mark}.warc.gz"
+        file = _Open(name, self.order.work / self.mark / name, after)
         with file.path.open("wb") as out:
             file.size = out.write(records.info(name, self.day))
             for capture in chain([first], captures):

@@ -57,7 +57,7 @@ def archive(
       rasid archive --to /srv/archive --yes             do it: once a day, by cron or a timer
       rasid archive --to /srv/archive --before 2026-11-01 --yes
       RASID_ARCHIVE=s3://news/rasid rasid archive --yes
-      rasid import /srv/archive/rasid-2026-10-31-00001.warc.gz      into another database
+      rasid import /srv/archive/rasid-2026-10-31-00001-*.warc.gz    into another database
     """
     settings = settings_of(context)
     address = to or settings.archive

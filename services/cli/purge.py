@@ -103,7 +103,7 @@ def _remove(
     purges.forbid(connection, planned.keys, reason)
     work = settings.state_dir / "archive"
     rewrite(connection, planned.pages, work, progress_console().print)
-    clear(work)  # an archive that was killed may have left the body there
+    clear(connection, work)  # an archive that was killed may have left the body there
     if planned.pages:
         Queue(settings).done(planned.page_ids)
     purges.purge(connection, planned, reason)

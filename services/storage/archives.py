@@ -150,6 +150,13 @@ def files(connection: Connection) -> list[File]:
         return cursor.execute(SQL.files).fetchall()
 
 
+def mark(connection: Connection) -> str:
+    """Return the eight digits by which files of this database are known from those of others."""
+    with transient_errors():
+        ((found,),) = connection.execute(SQL.mark).fetchall()
+    return str(found)
+
+
 def names(connection: Connection, day: date, folder: str) -> set[str]:
     """Return the names of files of a day that are there already."""
     with transient_errors():

@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from services.storage import (
     replays,
     results,
 )
+from services.storage.migrate import migrate
 from tests.factories import page, processed
 from tests.kills import killed_at
 from tests.patience import PATIENCE_S
@@ -137,7 +139,7 @@ def test_standard_tools_read_it(connection: Connection, tmp_path: Path) -> None:
     archive(connection, tmp_path)
 
     (warc,) = tmp_path.glob("*.warc.gz")
-    assert warc.name == "rasid-2026-03-04-00001.warc.gz"
+    assert warc.name == f"rasid-2026-03-04-00001-{archives.mark(connection)}.warc.gz"
     kinds, found = [], {}
     with warc.open("rb") as file:
         for record in ArchiveIterator(file, parse_http=False):
@@ -154,7 +156,7 @@ def test_standard_tools_read_it(connection: Connection, tmp_path: Path) -> None:
     assert (headers.status_code, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert (headers.get("Content-Encoding"), body) == (None, pages[7].body)
 
-    lines = (tmp_path / "rasid-2026-03-04-00001.cdxj").read_bytes().splitlines()
+    lines = (tmp_path / index.name_of(warc.name)).read_bytes().splitlines()
     assert lines == sorted(lines)
     assert len(lines) == len(pages)
     key, at, rest = lines[0].decode().split(" ", 2)
@@ -426,7 +428,9 @@ def test_the_command(connection: Connection, database_url: str, tmp_path: Path) 
     assert "verified and dropped" in rasid("archive", "--yes", "--to", str(tmp_path / "warc"))
     url = "https://www.a.example/News/1?b=2&a=1"
     assert "نص الخبر رقم 1" in rasid("explain", url, "--all")
-    assert "rasid-2026-03-04-00001.warc.gz" in rasid("trace", url).replace("\n", "")
+    assert f"rasid-2026-03-04-00001-{archives.mark(connection)}.warc.gz" in rasid(
+        "trace", url
+    ).replace("\n", "")
 
 
 @pytest.mark.parametrize(
@@ -511,3 +515,31 @@ def test_import_brings_all_pages_back(connection: Connection, tmp_path: Path) ->
     again = [found.outcome for found in read(file, max_body_bytes=10_000)]
     kept = [one for one in again if isinstance(one, RawPage)]
     assert sorted(kept, key=lambda one: one.id) == sorted(pages, key=lambda one: one.id)
+
+
+def test_two_databases_share_a_folder(
+    connection: Connection, empty_database_url: str, tmp_path: Path
+) -> None:
+    """One that is archived from the same state directory to the same folder changes no file.
+
+    Neither while the other's file is being made, nor after it was verified.
+    """
+    migrate(empty_database_url)
+    order = Order(address=str(tmp_path / "files"), before=AFTER, work=tmp_path / "work")
+    with connect(empty_database_url) as other:
+        pages = {}
+        for one, name in ((connection, "a"), (other, "b")):
+            pages[name] = [web(f"https://{name}.example/{n}", f"{name}{n}" * 99) for n in range(9)]
+            save(one, *pages[name])
+            move(one, DAY)
+
+        def meanwhile(_done: run.Done) -> None:
+            if not archives.files(other):
+                list(run.run(other, order, lambda _: None))
+
+        frozen = replace(order, file_bytes=1000)
+        list(run.run(connection, frozen, meanwhile))
+        for one, name in ((connection, "a"), (other, "b")):
+            for raw in pages[name]:
+                assert reader.archived(one, raw.capture_sha256, DAY) == raw.body
+    assert not order.work.exists()

@@ -324,11 +324,12 @@ def test_the_archive_is_written_anew(connection: Connection, tmp_path: Path) -> 
 
     (file,) = archives.files(connection)
     assert (file.captures_count, file.pages_count, file.revisits_count) == (21, 21, 0)
+    name = f"rasid-2026-03-04-00001-{archives.mark(connection)}-r1"
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == [
-        "rasid-2026-03-04-00001-r1.cdxj",
-        "rasid-2026-03-04-00001-r1.warc.gz",
+        f"{name}.cdxj",
+        f"{name}.warc.gz",
     ]
-    index = (tmp_path / "files" / "rasid-2026-03-04-00001-r1.cdxj").read_text()
+    index = (tmp_path / "files" / f"{name}.cdxj").read_text()
     assert URL not in index
     for raw in (*pages, shared[1]):
         assert reader.body(connection, raw.capture_sha256, DAY) == raw.body
@@ -385,8 +386,8 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
     assert [one["url"] for one in told["copies"]] == ["https://b.example/copy"]
     assert rows_with(connection, URL)
     assert "neither an address" in rasid("nonsense")
-    left = tmp_path / "archive" / "rasid-2026-03-04-00001.warc.gz"
-    left.parent.mkdir()
+    left = tmp_path / "archive" / archives.mark(connection) / "rasid-2026-03-04-00001.warc.gz"
+    left.parent.mkdir(parents=True)
     left.write_text(MARK)
     with prune.alone(connection):
         assert "in a moment" in rasid(URL, "--yes")

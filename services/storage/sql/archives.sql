@@ -67,6 +67,10 @@ select
 from rasid.archive_files
 order by captured_on, name;
 
+-- name: mark
+-- Of this database: no other has it, nor has the one that a backup of this was restored as.
+select substr(encode(sha256(rasid.feed_server()::bytea), 'hex'), 1, 8);
+
 -- name: names
 -- Files that carry names of a day, from this run or an earlier one.
 select name from rasid.archive_files where captured_on = %(day)s and folder = %(folder)s;
