@@ -1,10 +1,13 @@
 """`rasid sources`: look at sources, take them in and give them out, and find what a site has."""
 
 import difflib
+import fcntl
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,24 +144,27 @@ def sources_import(
         raise RasidError(f"{file}: the name must end in {', '.join(source_files.SUFFIXES)}")
     target = settings.sources_file
     new = source_files.read(_text(file), form, str(file))
-    old = _text(target)
-    merged = source_files.merge(old, str(target), new)
-    difference = difflib.unified_diff(
-        old.splitlines(),
-        merged.splitlines(),
-        str(target),
-        f"{target} with {file.name}",
-        lineterm="",
-    )
-    for line in difference:
-        print(line)
+    with _writer_of(target) if yes else nullcontext():
+        old = _text(target)
+        merged = source_files.merge(old, str(target), new)
+        difference = difflib.unified_diff(
+            old.splitlines(),
+            merged.splitlines(),
+            str(target),
+            f"{target} with {file.name}",
+            lineterm="",
+        )
+        for line in difference:
+            print(line)
+        if yes and merged != old:
+            _replace(target, merged)
     if merged == old:
-        progress_console().print("Nothing is new.")
+        told = "Nothing is new."
     elif yes:
-        _replace(target, merged)
-        progress_console().print(f"Written. Crawlers that run read {target} when they start again.")
+        told = f"Written. Crawlers that run read {target} when they start again."
     else:
-        progress_console().print("Nothing is written yet: --yes writes it.")
+        told = "Nothing is written yet: --yes writes it."
+    progress_console().print(told)
 
 
 @sources_app.command("retire")
@@ -208,6 +214,27 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RasidError(f"cannot read {path}: {error}") from error
+
+
+@contextmanager
+def _writer_of(path: Path) -> Iterator[None]:
+    """Be the only one who changes the file, from reading it on: nobody's sources get lost.
+
+    The lock is on its folder, where another file is to take its place.
+    """
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise RasidError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress_console().print(f"Another import writes {path}; waiting for it.")
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from services.shared.sources import Feed
 from services.storage import connect, links, sources
 from tests.factories import environ
 from tests.integration.crawls import crawl_once, demo_source
+from tests.patience import PATIENCE_S, until
 from tests.site import server
 
 SOURCES = """\
@@ -62,6 +63,50 @@ def test_import_writes_only_when_told(file: Path, tmp_path: Path) -> None:
     assert [source.name for source in sources_file.parse(file.read_text(), "x")] == ["a", "b"]
     again = rasid("sources", "import", str(new), "--yes", RASID_SOURCES=str(file))
     assert (again.stdout, again.stderr) == ("", "Nothing is new.\n")
+
+
+def test_two_imports_at_once(file: Path, tmp_path: Path) -> None:
+    """The second waits for the first, and what both bring is in the file."""
+    head, line = (
+        "name,title,home_page,feed.url\n",
+        "{0},{0},https://{0}.example/,https://{0}.example/rss\n",
+    )
+    many = [f"s{number}" for number in range(900)]
+    files = tmp_path / "many.csv", tmp_path / "one.csv"
+    files[0].write_text(head + "".join(map(line.format, many)))
+    files[1].write_text(head + line.format("b"))
+
+    def start(new: Path) -> subprocess.Popen[str]:
+        with new.with_suffix(".told").open("w") as told:
+            return subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "services.cli",
+                    "sources",
+                    "import",
+                    str(new),
+                    "--yes",
+                ],
+                env={**os.environ, "PYTHONPATH": str(Path.cwd()), "RASID_SOURCES": str(file)},
+                stdout=subprocess.PIPE,
+                stderr=told,
+                text=True,
+            )
+
+    # What it would print is more than a pipe holds: it stands still before it writes.
+    first = start(files[0])
+    assert first.stdout
+    first.stdout.readline()
+    second = start(files[1])
+    told = files[1].with_suffix(".told")
+    until(lambda: second.poll() is not None or "waiting" in told.read_text())
+    first.communicate(timeout=PATIENCE_S)
+    second.communicate(timeout=PATIENCE_S)
+    assert (first.returncode, second.returncode) == (0, 0)
+    names = [source.name for source in sources_file.parse(file.read_text(), "x")]
+    assert sorted(names) == sorted(["a", "b", *many])
 
 
 @pytest.mark.parametrize("form", ["yaml", "opml", "csv"])
