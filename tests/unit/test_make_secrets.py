@@ -1,8 +1,11 @@
 """deploy/make-secrets, run as the service `secrets` of Compose runs it, in a folder of its own."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
+
+from tests.patience import PATIENCE_S, until
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "make-secrets"
 
@@ -69,3 +72,37 @@ def test_an_argument_it_does_not_know(tmp_path: Path) -> None:
     assert refused.returncode == 64
     assert "usage: make-secrets [--new] [--without-tls]" in refused.stderr
     assert files(tmp_path) == {}
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """The second waits for the first and makes nothing: there is one password of each."""
+    folder, held, go = tmp_path / "secrets", tmp_path / "held", tmp_path / "go"
+    folder.mkdir()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    od = shutil.which("od")
+    (programs / "od").write_text(
+        f'#!/bin/sh\n: >"{held}"\nuntil [ -e "{go}" ]; do sleep 0.02; done\nexec {od} "$@"\n'
+    )
+    (programs / "od").chmod(0o755)
+
+    def start(name: str, path: str) -> subprocess.Popen[bytes]:
+        with (tmp_path / name).open("w") as told:
+            return subprocess.Popen(
+                ["sh", str(SCRIPT)],
+                env=os.environ
+                | {"RASID_SECRETS": str(folder), "RASID_REDIS_TLS": "", "PATH": path},
+                stderr=told,
+            )
+
+    first = start("first", f"{programs}:{os.environ['PATH']}")
+    until(held.exists)
+    second = start("second", os.environ["PATH"])
+    told = tmp_path / "second"
+    until(lambda: second.poll() is not None or "waiting for it" in told.read_text())
+    go.touch()
+    ended = [process.wait(PATIENCE_S) for process in (first, second)]
+
+    assert ended == [0, 0]
+    assert "made postgres/admin_password" in (tmp_path / "first").read_text()
+    assert told.read_text() == "make-secrets: another one runs; waiting for it\n"
