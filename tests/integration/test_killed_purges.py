@@ -41,7 +41,7 @@ def forget(settings: Settings, url: str, work: Path) -> None:
         planned = purges.plan(connection, [], [url], copies=False)
         purges.forbid(connection, planned.keys, "test")
         archiver_purge.rewrite(connection, planned.pages, work, lambda _done: None)
-        run.clear(work)
+        run.clear(connection, work)
         if planned.pages:
             Queue(settings).done(planned.page_ids)
         purges.purge(connection, planned, "test")
