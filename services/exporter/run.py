@@ -5,9 +5,10 @@ whole. Killed at any point, the same export goes on after its last whole chunk.
 """
 
 import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -84,7 +85,7 @@ def run(connection: Connection, order: Order, *, stdout: BinaryIO, report: Repor
             _write(_rows(connection, order, progress), progress, output, report)
         return progress
     _check(order)
-    with _locked(target.working):
+    with _locked(order):
         kept = _kept(order, columns)
         if kept is None:
             _empty(target.working)
@@ -203,7 +204,7 @@ def _publish(target: Target, progress: Progress) -> None:
             sync_file(data)
         if data.exists():
             data.replace(path)
-        shutil.rmtree(working)
+        _leave(working)
     sync_folder(path.resolve().parent)
 
 
@@ -217,25 +218,51 @@ def _check(order: Order) -> None:
         raise RasidError(f"there is no folder {path.resolve().parent}")
     if working.exists() and not working.is_dir():
         raise RasidError(f"{working} is in the way: an unfinished export would be kept there")
-    if resume and path.exists() and not working.exists():
-        raise RasidError(f"{path} is there and whole: nothing to resume (--force writes it anew)")
-    if path.exists() and not force and not resume:
-        raise RasidError(f"{path} is there already: --force replaces it")
+    _check_path(order, begun=working.exists())
     if working.exists() and not resume and not force:
         raise RasidError(
             f"an unfinished export is in {working}: --resume goes on with it, --force starts anew"
         )
 
 
+def _check_path(order: Order, *, begun: bool) -> None:
+    path = order.target.path
+    assert path is not None  # noqa: S101 - see above
+    if order.resume and path.exists() and not begun:
+        raise RasidError(f"{path} is there and whole: nothing to resume (--force writes it anew)")
+    if path.exists() and not order.force and not order.resume:
+        raise RasidError(f"{path} is there already: --force replaces it")
+
+
 @contextmanager
-def _locked(working: Path) -> Iterator[None]:
+def _locked(order: Order) -> Iterator[None]:
+    """Be the only one who writes there; what `_check` has seen may be another's by then."""
+    working = order.target.working
     working.mkdir(exist_ok=True)
     with (working / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RasidError(f"another export is writing {working}") from None
+            is_ours = os.path.samestat(os.fstat(lock.fileno()), (working / LOCK).stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        if not is_ours:
+            raise RasidError(f"another export is writing {working}")
+        begun = any(path.name != LOCK for path in working.iterdir())
+        try:
+            _check_path(order, begun=begun)
+        except RasidError:
+            if not begun:
+                _leave(working)
+            raise
         yield
+
+
+def _leave(working: Path) -> None:
+    """Take away what was only for the way, the lock last: who takes it next stays undisturbed."""
+    _empty(working)
+    (working / LOCK).unlink()
+    with suppress(OSError):
+        working.rmdir()
 
 
 def _empty(working: Path) -> None:

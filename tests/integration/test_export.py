@@ -1,5 +1,6 @@
 """`rasid export`: whole files of one moment, whatever interrupts them."""
 
+import fcntl
 import gzip
 import io
 import json
@@ -67,7 +68,7 @@ if len(sys.argv) > 4:  # at its very end
     report = lambda progress: None
     setattr(*{
         "before": (exporter, "_publish", lambda *_: os.kill(os.getpid(), signal.SIGKILL)),
-        "amidst": (exporter.shutil, "rmtree", lambda *_: os.kill(os.getpid(), signal.SIGKILL)),
+        "amidst": (exporter, "_leave", lambda *_: os.kill(os.getpid(), signal.SIGKILL)),
     }[sys.argv[4]])
 order = exporter.Order(
     target=target_of(path), selection=Selection(), part_rows=900,
@@ -149,6 +150,40 @@ def test_compressed_by_name(
     with duckdb.connect() as duck:
         counted = duck.execute(f"select count(*) from '{tmp_path / name}'").fetchone()
     assert counted == (1200,)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("step", ["_check", "flock"])
+def test_another_is_quicker(
+    connection: Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    *,
+    resume: bool,
+) -> None:
+    """Who looked before another export ended neither replaces what it wrote nor goes on."""
+    fill(connection, 3)
+    path = tmp_path / "a.jsonl"
+    if resume:
+        (tmp_path / "a.jsonl.part").mkdir()
+    where = exporter if step == "_check" else fcntl
+    real = getattr(where, step)
+
+    def overtaken(*arguments: Any) -> None:
+        monkeypatch.setattr(where, step, real)
+        if step == "_check":
+            real(*arguments)
+        export(connection, path, language="ar", force=True)
+        if step == "flock":
+            real(*arguments)
+
+    monkeypatch.setattr(where, step, overtaken)
+    with pytest.raises(RasidError, match=r"there already|nothing to resume|another export"):
+        export(connection, path, resume=resume)
+
+    assert {line["language"] for line in lines(path)} == {"ar"}
+    assert names(tmp_path) == ["a.jsonl"]
 
 
 def test_types_of_parquet(connection: Connection, tmp_path: Path) -> None:
