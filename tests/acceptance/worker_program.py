@@ -36,10 +36,10 @@ def hang_in_c() -> None:
 
 
 def bloat() -> None:
-    """Take memory without end."""
-    filler = [bytearray(10_000_000)]
+    """Take memory without end, and next to no time: nothing is written to it."""
+    filler = [bytes(10_000_000)]
     while True:
-        filler.append(bytearray(10_000_000))
+        filler.append(bytes(10_000_000))
 
 
 def fail() -> None:
