@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,7 +41,9 @@ NAMES = (
 def wait_for_stores(patch: pytest.MonkeyPatch) -> None:
     """Have answers wait for the stores as long as these take on a machine that does much else."""
     patch.setattr(app_module, "WAIT_S", PATIENCE_S)
-    patch.setattr(run, "READY_S", int(PATIENCE_S))
+    seconds = int(PATIENCE_S)
+    asking = replace(run.ASKING, patience_s=seconds, statement_s=seconds)
+    patch.setattr(run, "ASKING", asking)
 
 
 @contextmanager
