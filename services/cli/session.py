@@ -9,7 +9,7 @@ from services.shared import settings as settings_module
 from services.shared.errors import LocalServersError, RasidError
 from services.shared.settings import Settings
 from services.storage import Connection, connect
-from services.storage.migrate import migrate
+from services.storage.migrate import migrate, wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ def servers(settings: Settings, *, redis: bool = True) -> Iterator[Session]:
         yield Session(settings)
         return
     if running := attach(settings.state_dir):
-        yield Session(_with_addresses(settings, running))
+        yield _attached(settings, running)
         return
     try:
         stack = start(settings.state_dir)
     except LocalServersError:
         # Another rasid may have been starting just now.
         if running := attach(settings.state_dir):
-            yield Session(_with_addresses(settings, running))
+            yield _attached(settings, running)
             return
         raise
     with stack:
@@ -85,6 +85,12 @@ def database(settings: Settings) -> Iterator[Connection]:
     """
     with servers(settings, redis=False) as session, connect(session.database_url) as connection:
         yield connection
+
+
+def _attached(settings: Settings, running: Stack) -> Session:
+    # Whoever has just started the servers migrates after that.
+    wait(running.database_url)
+    return Session(_with_addresses(settings, running))
 
 
 def _with_addresses(settings: Settings, stack: Stack) -> Settings:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,9 @@ SQL = queries("migrate")
 #: The schema versions that brought partitions, which are made ahead.
 BANDS_SINCE = 4
 CAPTURES_SINCE = 13
+#: Seconds in which a database that was just made is migrated, and between two looks at that.
+BEGUN_WITHIN_S = 30.0
+LOOK_AGAIN_S = 0.1
 
 log = get_logger()
 
@@ -101,6 +105,21 @@ def migrate(database_url: str) -> list[str]:
             )
         connection.execute(SQL.unlock)
         return applied
+
+
+def wait(database_url: str) -> None:
+    """Return when nobody brings the schema up to date; whoever made the database is about to.
+
+    Raises:
+        TransientError: the server cannot be reached.
+    """
+    until = time.monotonic() + BEGUN_WITHIN_S
+    with open_connection(database_url) as connection, transient_errors():
+        while (there := version(connection)) < latest():
+            is_free = connection.execute(SQL.is_free).fetchone() == (True,)
+            if is_free and (there or time.monotonic() > until):
+                return
+            time.sleep(LOOK_AGAIN_S)
 
 
 def _check(migration: Migration, sha256: str) -> None:

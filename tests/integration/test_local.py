@@ -13,11 +13,14 @@ import pytest
 import redis
 from kombu.connection import Connection
 
+from services.cli.session import database
 from services.local import Stack, attach, start, valkey
 from services.local.directories import Place
 from services.local.postgres import character_type
 from services.local.processes import FIRST_DELAY, Command, Process, exists, launch
 from services.shared.errors import LocalServersError
+from services.shared.settings import load
+from services.storage import migrate
 from tests.patience import PATIENCE_S, until
 
 
@@ -241,6 +244,21 @@ class TestSharing:
                 other.spawn("x", ["true"])
             assert attach(tmp_path) is not None
         assert attach(tmp_path) is None
+
+    def test_one_that_comes_before_the_schema_waits_for_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A second command at the very first start does not tell anybody to migrate."""
+        settings = load(state_dir=tmp_path, database_url=None, redis_url=None)
+        with start(tmp_path, durable=False) as stack:
+
+            def meanwhile(_seconds: float) -> None:
+                monkeypatch.undo()
+                migrate.migrate(stack.database_url)
+
+            monkeypatch.setattr(time, "sleep", meanwhile)
+            with database(settings) as connection:
+                assert migrate.version(connection) == migrate.latest()
 
     def test_second_start_is_refused(self, tmp_path: Path) -> None:
         """Two programs cannot run servers in one directory; the message says what to do."""

@@ -9,6 +9,10 @@ select pg_advisory_lock(7216381540392);
 -- name: unlock
 select pg_advisory_unlock(7216381540392);
 
+-- name: is_free
+-- Whether nobody migrates now; held for no longer than the question.
+select pg_try_advisory_xact_lock_shared(7216381540392);
+
 -- name: exists
 select to_regclass('rasid_migrations.applied') is not null;
 
