@@ -139,7 +139,8 @@ class Brake:
             TransientError: Redis is away.
         """
         with transient_errors():
-            was_on, *_ = (self._redis.delete(key) for key in (BRAKE, RECENT, TRIAL))
+            # First the count: a page that is done amidst this would put it on again by that.
+            _, was_on, _ = (self._redis.delete(key) for key in (RECENT, BRAKE, TRIAL))
         return bool(was_on)
 
     def _put(self, braked: Braked, *, nx: bool = False, xx: bool = False) -> bool:

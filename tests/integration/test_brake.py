@@ -132,6 +132,24 @@ def test_another_worker_knows(edges: tasks.Edges, monkeypatch: pytest.MonkeyPatc
     third.database.close()
 
 
+def test_a_page_that_is_done_as_it_is_let_go(
+    settings: Settings, edges: tasks.Edges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more that fails at that instant does not put the brake on again for those before it."""
+    brake, another = edges.queue.brake, Queue(settings).brake
+    assert brake.note(["error: no lexicon"] * settings.brake_pages)
+    delete = edges.queue.bodies.delete
+
+    def amidst(key: str) -> object:
+        gone = delete(key)
+        another.note(["error: no lexicon"])
+        return gone
+
+    monkeypatch.setattr(edges.queue.bodies, "delete", amidst)
+    assert brake.release()
+    assert brake.state() is None
+
+
 def test_rubbish_and_poison_do_not(edges: tasks.Edges, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither rejections nor some pages that fail among others stop anything."""
     poison = [replace(news(n), body=b"<p>POISON") for n in range(100, 119)]
