@@ -40,10 +40,18 @@ def archived(connection: Connection, sha256: bytes, day: date | None = None) -> 
                 try:
                     found = _read(open_place(where.folder), where.name, key, sha256)
                 except OSError as error:
+                    if not _is_there(connection, where, sha256):
+                        # A purge has just written it anew, and it has another name.
+                        return archived(connection, sha256, day)
                     raise RasidError(f"{where.folder}: {where.name}: {error}") from error
                 if found is not None:
                     return found
     return None
+
+
+def _is_there(connection: Connection, where: archives.Place, sha256: bytes) -> bool:
+    files = archives.holding(connection, [sha256])
+    return any((file.folder, file.name) == (where.folder, where.name) for file in files)
 
 
 def _read(place: Place, name: str, key: str, sha256: bytes) -> bytes | None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -297,8 +297,10 @@ def test_a_body_that_another_saves_meanwhile_stays(
     assert captures.body(connection, other.capture_sha256) == other.body
 
 
-def test_the_archive_is_written_anew(connection: Connection, tmp_path: Path) -> None:
-    """Its record goes from the file and the index; all others are found as before."""
+def test_the_archive_is_written_anew(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record goes from the file and the index; all others are found, also meanwhile."""
     fetched: dict[str, object] = {"status": 200, "fetched_at": datetime(2026, 3, 4, tzinfo=UTC)}
     pages = [
         page(f"<p>{n}</p>", requested_url=f"https://a.example/{n}", **fetched) for n in range(20)
@@ -317,9 +319,18 @@ def test_the_archive_is_written_anew(connection: Connection, tmp_path: Path) -> 
     planned = purges.plan(connection, [], [URL], copies=False)
     assert len(planned.pages) == 2
     purges.forbid(connection, planned.keys, "test")
-    told: list[str] = []
-    assert archiver_purge.rewrite(connection, planned.pages, work, told.append) == 1
-    assert archiver_purge.rewrite(connection, planned.pages, work, told.append) == 0
+    written: list[int] = []
+    places = archives.places
+
+    def meanwhile(*asked: Any) -> Sequence[archives.Place]:
+        found = places(*asked)
+        written.append(archiver_purge.rewrite(connection, planned.pages, work, print))
+        return found
+
+    monkeypatch.setattr(archives, "places", meanwhile)
+    assert reader.archived(connection, pages[0].capture_sha256, DAY) == pages[0].body
+    monkeypatch.undo()
+    assert written == [1, 0]
     purges.purge(connection, planned, "test")
 
     (file,) = archives.files(connection)
