@@ -231,14 +231,13 @@ def compare(one: Document, other: Document) -> Comparison:
     if containment < OVERLAP_FROM:
         return Comparison(containment=containment, jaccard=jaccard, length=length)
     passages = _passages(_covered(shorter.runs, hits, len(shorter.words)))
-    back = _passages(_covered(longer.runs, hits_back, len(longer.words)))
     return Comparison(
         containment=containment,
         jaccard=jaccard,
         coverage=float(passages.mean()),
         lead=float(passages[:LEAD].mean()),
         length=length,
-        template=_is_template(shorter, longer, passages, back),
+        template=_is_template(shorter, longer, passages, hits_back),
         copied=int(np.count_nonzero(passages)),
         identical=np.array_equal(one.words, other.words),
     )
@@ -281,7 +280,7 @@ def _passages(covered: Mask) -> Mask:
     return np.cumsum(edges[:-1]) > 0
 
 
-def _is_template(shorter: Document, longer: Document, passages: Mask, back: Mask) -> bool:
+def _is_template(shorter: Document, longer: Document, passages: Mask, longer_hits: Mask) -> bool:
     """Return whether more than a fifth of the numbers differ, on both sides, and at least three.
 
     Numbers that one side spells out, leaves out or adds do not count, nor do those that stand apart
@@ -290,6 +289,7 @@ def _is_template(shorter: Document, longer: Document, passages: Mask, back: Mask
     """
     if not _is_number(shorter.vocabulary).any():
         return False
+    back = _passages(_covered(longer.runs, longer_hits, len(longer.words)))
     hits, hits_back = _common(shorter.frame, longer.frame)
     # A row of mere numbers is no part of the frame.
     hits &= shorter.frame.distinct != ONLY_NUMBERS
