@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,20 @@ def killed_at(
 
 
 def _counted(steps: int, folder: Path, work: Callable[..., None], args: tuple[object, ...]) -> None:
-    left = steps
+    with killed_before(steps) as step:
+
+        def touched(event: str, found: tuple[Any, ...]) -> None:
+            if event in TOUCHES and str(found[0]).startswith(str(folder)):
+                step()
+
+        sys.addaudithook(touched)
+        work(*args)
+
+
+@contextmanager
+def killed_before(steps: float) -> Iterator[Callable[[], None]]:
+    """Have this process killed before so many words with Postgres, or calls of what is given."""
+    left, wait = steps, psycopg.Connection.wait
 
     def step() -> None:
         nonlocal left
@@ -46,18 +60,14 @@ def _counted(steps: int, folder: Path, work: Callable[..., None], args: tuple[ob
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def touched(event: str, found: tuple[Any, ...]) -> None:
-        if event in TOUCHES and str(found[0]).startswith(str(folder)):
-            step()
-
-    wait = psycopg.Connection.wait
-
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
         step()
         answer = wait(self, *args, **kwargs)
         step()
         return answer
 
-    sys.addaudithook(touched)
     psycopg.Connection.wait = counted  # type: ignore[method-assign]
-    work(*args)
+    try:
+        yield step
+    finally:
+        psycopg.Connection.wait = wait  # type: ignore[method-assign]

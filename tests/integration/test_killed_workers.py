@@ -1,13 +1,11 @@
 """Workers are killed between any two words with Postgres; the store ends as if none had been."""
 
+import math
 import multiprocessing
 import os
 import random
 import signal
 from collections.abc import Sequence
-from typing import Any
-
-import psycopg
 
 from services.queue import Queue
 from services.shared.contracts import RawPage
@@ -15,41 +13,21 @@ from services.shared.errors import TransientError
 from services.shared.settings import Settings
 from services.storage import connect
 from services.storage.migrate import migrate
+from tests.kills import killed_before
 from tests.newsday import check_feed, news, prepared, state
 from tests.patience import PATIENCE_S
 from worker import pipeline
 
 
-def work(settings: Settings, chunks: Sequence[Sequence[str]], words_left: int | None) -> None:
+def work(settings: Settings, chunks: Sequence[Sequence[str]], words_left: float) -> None:
     """Do the chunks as a worker does; be killed after so many words with Postgres."""
-    left = words_left
-
-    def killed() -> None:
-        nonlocal left
-        if left is not None:
-            left -= 1
-            if left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    wait = psycopg.Connection.wait
-
-    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        killed()
-        found = wait(self, *args, **kwargs)
-        killed()
-        return found
-
     queue = Queue(settings)
-    with connect(settings.database_url or "") as connection:
-        psycopg.Connection.wait = counted  # type: ignore[method-assign]
-        try:
-            for chunk in chunks:
-                try:
-                    pipeline.process(chunk, "live", queue, connection, settings)
-                except TransientError:  # as a worker: the pages are done again
-                    continue
-        finally:
-            psycopg.Connection.wait = wait  # type: ignore[method-assign]
+    with connect(settings.database_url or "") as connection, killed_before(words_left):
+        for chunk in chunks:
+            try:
+                pipeline.process(chunk, "live", queue, connection, settings)
+            except TransientError:  # as a worker: the pages are done again
+                continue
 
 
 def disturbed(settings: Settings, pages: Sequence[RawPage], chance: random.Random) -> int:
@@ -91,7 +69,7 @@ def test_workers_killed_anywhere(settings: Settings, empty_database_url: str) ->
         for batch in (first, second):
             Queue(calm).publish(batch, "live")
             ids = [raw.id for raw in batch]
-            work(calm, [ids[at : at + 10] for at in range(0, len(ids), 10)], None)
+            work(calm, [ids[at : at + 10] for at in range(0, len(ids), 10)], math.inf)
         expected = state(connection)
         check_feed(connection)
     assert {name: len(found) > 0 for name, found in expected.items()} == dict.fromkeys(
