@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from services import health
 from services.shared import arabic, compression, search_words
 from services.shared.contracts import Article, Extraction, RawPage, Result
-from services.shared.settings import Settings
 from services.storage.rows import Processed
 from services.storage.status import Status
 from worker.fingerprint import fingerprint
@@ -21,15 +20,6 @@ def page(body: str = "<p>x</p>", **fields: object) -> RawPage:
     """A raw page."""
     values: dict[str, object] = {"origin": "test", "requested_url": "https://example.org/1"}
     return RawPage(body=body.encode(), **{**values, **fields})  # type: ignore[arg-type]
-
-
-def environ(settings: Settings) -> dict[str, str]:
-    """The environment by which a process of Rasid finds its stores."""
-    return {
-        "DATABASE_URL": settings.database_url or "",
-        "REDIS_URL": settings.redis_url or "",
-        "REDIS_BODIES_URL": settings.redis_bodies_url or "",
-    }
 
 
 def article(url: str, text: str, **fields: object) -> Article:

@@ -16,6 +16,7 @@ from crawler import addresses, browser
 from crawler.context import Context
 from crawler.spiders.source import SourceSpider
 from crawler.summary import Summary
+from services.cli.session import environment
 from services.queue import PENDING, Queue
 from services.queue.bodies import Taken
 from services.queue.broker import redis_url
@@ -24,7 +25,6 @@ from services.shared.errors import RasidError
 from services.shared.settings import Settings
 from services.shared.sources import CrawlPolicy, Feed, Source
 from services.storage import connect, links
-from tests.factories import environ
 from tests.integration.crawls import crawl_once, source
 from tests.patience import PATIENCE_S
 from tests.site import server, trouble
@@ -302,10 +302,10 @@ def rasid(
     file = folder / "sources.yaml"
     file.write_text(source_files.write(outlets, "yaml"))
     given = {
+        **environment(settings),
         "RASID_SOURCES": str(file),
         "RASID_BROWSER": "/no/such/chromium",
         "RASID_PUBLIC_ADDRESSES_ONLY": "false",
-        **environ(settings),
     }
     return subprocess.run(
         [sys.executable, "-P", "-m", "services.cli", *command],

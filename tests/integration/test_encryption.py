@@ -19,6 +19,7 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
+from services.cli.session import environment
 from services.dashboard.run import Stores
 from services.local import Stack
 from services.queue import Queue
@@ -107,9 +108,7 @@ def running(settings: Settings, command: str, log: Path) -> Iterator[None]:
     """Run a process of Rasid beside the block, all it says in a file."""
     env = os.environ | {
         "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": str(settings.database_url),
-        "REDIS_URL": str(settings.redis_url),
-        "REDIS_BODIES_URL": str(settings.redis_bodies_url),
+        **environment(settings),
         "RASID_REDIS_CA_FILE": str(settings.redis_ca_file),
         "RASID_CONCURRENCY": "1",
         "RASID_REQUEUE_AFTER_S": "1",

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.cli.session import environment
 from services.shared.settings import Settings
-from tests.factories import environ
 from tests.patience import PATIENCE_S
 from worker.guards import STALLED_EXIT
 
@@ -87,7 +87,7 @@ def test_a_worker_that_hangs_in_its_shutdown_ends(
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            **environ(settings),
+            **environment(settings),
             "RASID_CONCURRENCY": "2",
         },
         text=True,

@@ -16,10 +16,10 @@ import psutil
 import pytest
 import redis
 
+from services.cli.session import environment
 from services.queue import Queue
 from services.queue.broker import redis_url
 from services.shared.settings import Settings
-from tests.factories import environ
 from tests.patience import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ class Worker:
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
-                **environ(settings),
+                **environment(settings),
                 "RASID_CONCURRENCY": "2",
                 "RASID_TASK_TIME_LIMIT_S": str(limit_s),
                 "RASID_ALIVE_FILE": str(self.alive),

@@ -16,6 +16,7 @@ import pytest
 from services.archiver import purge as archiver_purge
 from services.archiver import reader, run
 from services.archiver.run import Order
+from services.cli.session import environment
 from services.queue import Queue
 from services.shared import urls
 from services.shared.contracts import Article, DeadLetter, RawPage, Rejection
@@ -42,7 +43,7 @@ from services.storage import (
 )
 from services.storage.rows import Processed
 from tests import factories
-from tests.factories import environ, page, processed
+from tests.factories import page, processed
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -380,7 +381,7 @@ def test_the_command(connection: Connection, settings: Settings, tmp_path: Path)
 
     def rasid(*arguments: str) -> str:
         addresses = {
-            **environ(settings),
+            **environment(settings),
             "RASID_STATE": str(tmp_path),
         }
         done = subprocess.run(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.session import environment
 from services.demo import site as demo_site
 from services.shared import source_files
 from services.shared import sources as sources_file
@@ -14,7 +15,6 @@ from services.shared.frontier import FeedPoll, ListedLink
 from services.shared.settings import Settings
 from services.shared.sources import Feed
 from services.storage import connect, links, sources
-from tests.factories import environ
 from tests.integration.crawls import crawl_once, demo_source
 from tests.patience import PATIENCE_S, until
 from tests.site import server
@@ -146,11 +146,10 @@ def test_show_tells_what_the_last_poll_gave(file: Path, settings: Settings) -> N
                 newest_item_at=now,
             ),
         )
-    stores = environ(settings)
+    stores = environment(settings)
     told = rasid(
         *("sources", "show", "a"),
-        RASID_SOURCES=str(file),
-        **stores,
+        **{**stores, "RASID_SOURCES": str(file)},
     ).stdout
     status = rasid(
         *("status", "--json"),
